@@ -1,0 +1,1 @@
+"""The `agv2` command line, one file a command group."""

@@ -1,0 +1,96 @@
+"""The `agv2` command: what it is called with, and how it ends.
+
+Modules here import nothing heavy at the top: `agv2 --help` answers before numpy would have loaded.
+"""
+
+import importlib.metadata
+import os
+import sys
+import tempfile
+import traceback
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from agv2.app.cli import data, demo, run
+from agv2.app.cli.options import spread_values
+from agv2.core.errors import AGV2Error
+
+__all__ = ["main"]
+
+_FAILED = 1
+_INTERRUPTED = 130  # as shells report an interrupt
+
+app = typer.Typer(
+    name="agv2",
+    help="Learns price-action patterns, trades them, and says honestly whether there is an edge.",
+    epilog="Exit codes: 0 ok, 1 failed check or error (one line says what), 2 wrong usage.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command(name="demo")(demo.demo)
+app.command(name="run")(run.run)
+app.add_typer(data.app, name="data")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"agv2 {importlib.metadata.version('agv2')}")
+        raise typer.Exit()
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Options before the command."""
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run one command and leave the process with its exit code.
+
+    Args:
+        argv: words after `agv2`; the process's own unless given.
+
+    Raises:
+        SystemExit: always; 0 ok, 1 error, 2 usage, 130 interrupted.
+    """
+    words = spread_values(list(sys.argv[1:] if argv is None else argv), "--bars", "--symbol")
+    try:
+        app(words, prog_name="agv2")
+    except AGV2Error as error:
+        _fail(str(error), error)
+    except SystemExit as leaving:
+        if leaving.code == _INTERRUPTED:
+            hint = "; continue with the same command and --resume" if words[:1] == ["run"] else ""
+            print(f"agv2: interrupted{hint}", file=sys.stderr)  # noqa: T201 - the command's own last line
+        raise
+    except Exception as error:  # noqa: BLE001 - the last door: a person gets a line, not a stack
+        _fail(f"unexpected {type(error).__name__}: {error}; this is a fault of AGV2, {_keep(error)}", error)
+
+
+def _fail(message: str, error: Exception) -> None:
+    if os.environ.get("AGV2_DEBUG") == "1":
+        traceback.print_exception(error)
+    print(f"agv2: {' '.join(message.split())}", file=sys.stderr)  # noqa: T201 - exactly one line
+    raise SystemExit(_FAILED)
+
+
+def _keep(error: Exception) -> str:
+    """Write the traceback, without secrets, where a bug report can take it from."""
+    from agv2.utils.logging_config import redact
+
+    text = redact(None, "error", {"event": "".join(traceback.format_exception(error))})["event"]
+    with tempfile.NamedTemporaryFile(
+        "w", prefix="agv2-error-", suffix=".log", delete=False, encoding="utf-8"
+    ) as report:
+        report.write(str(text))
+    return f"details in {report.name}"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,58 @@
+"""Options that every command takes, and the reading of them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:  # pydantic is not needed to print a help text
+    from agv2.utils.config import Override
+
+__all__ = ["ConfigOption", "SetOption", "parse_overrides", "spread_values"]
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option("--config", metavar="DIR", help="Your settings; a missing file or key is the shipped one."),
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="FILE.KEY=VALUE", help="One setting, e.g. costs.default.half_spread_frac=0.0001."),
+]
+
+
+def parse_overrides(config: Path | None, texts: Sequence[str] | None) -> "tuple[Override, ...]":
+    """The `--set` options read, and the names in the `--config` directory checked, before any work starts.
+
+    Raises:
+        ConfigError: a file name or the form of an override is wrong.
+    """
+    from agv2.utils.config import parse_override, require_known_files
+
+    if config is not None:
+        require_known_files(config)
+    return tuple(parse_override(text) for text in texts or ())
+
+
+def spread_values(words: list[str], *options: str) -> list[str]:
+    """Let one option take several values: `--bars A B` becomes `--bars A --bars B`.
+
+    Typer reads one value an option. None of the commands that know these options takes a positional argument, so a
+    word after a value can only be another value.
+
+    >>> spread_values(["run", "--bars", "A", "B", "--out", "X"], "--bars")
+    ['run', '--bars', 'A', '--bars', 'B', '--out', 'X']
+    """
+    spread: list[str] = []
+    option: str | None = None
+    awaited = False
+    for word in words:
+        name, equals, _ = word.partition("=")
+        if word.startswith("-") and word != "-":
+            option, awaited = (name, not equals) if name in options else (None, False)
+        elif option is not None:
+            if not awaited:
+                spread.append(option)
+            awaited = False
+        spread.append(word)
+    return spread

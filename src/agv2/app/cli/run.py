@@ -1,0 +1,64 @@
+"""`agv2 run`: the main job, from a user's bars to an honest report."""
+
+import enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from agv2.app.cli.options import ConfigOption, SetOption, parse_overrides
+
+__all__ = ["run"]
+
+
+class Profile(enum.StrEnum):
+    """How much work a run does."""
+
+    QUICK = "quick"
+    STANDARD = "standard"
+    THOROUGH = "thorough"
+
+
+def run(
+    bars: Annotated[
+        list[Path], typer.Option("--bars", metavar="FILE...", help="Parquet bars; several files are one portfolio.")
+    ],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="New or empty directory for the results.")],
+    symbol: Annotated[
+        list[str] | None,
+        typer.Option("--symbol", metavar="NAME...", help="One a file, in order; else the file name up to the first _."),
+    ] = None,
+    profile: Annotated[
+        Profile, typer.Option("--profile", help="Minutes, an hour, or overnight on two cores.")
+    ] = Profile.QUICK,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="The same seed gives the same results.")] = 7,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue a run that was stopped, from its last finished stage.")
+    ] = False,
+    config: ConfigOption = None,
+    overrides: SetOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print summary.json when done, and nothing else.")] = False,
+) -> None:
+    """Walk forward over your bars: learn on the past, trade the rest, and report what held up.
+
+    Example: agv2 run --bars bars/XAUUSD_1h.parquet --out runs/gold
+    """
+    settings = parse_overrides(config, overrides)
+    from agv2.app.run import RunRequest
+    from agv2.app.run import run as start
+
+    start(
+        RunRequest(
+            bars=tuple(bars),
+            symbols=tuple(symbol or ()),
+            out=out,
+            profile=profile.value,
+            seed=seed,
+            resume=resume,
+            config_dir=config,
+            overrides=settings,
+            quiet=as_json,
+        )
+    )
+    if as_json:
+        typer.echo((out / "summary.json").read_text(encoding="utf-8"), nl=False)

@@ -1,0 +1,1 @@
+"""Finding out whether it works: simulator, replay, measures, evidence."""

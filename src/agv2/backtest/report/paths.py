@@ -1,0 +1,46 @@
+"""Numbers into SVG path data, in a square of 1000 x 1000 that the page stretches to fit."""
+
+import numpy as np
+
+from agv2.core.arrays import FloatArray, IntArray
+
+__all__ = ["SPAN", "keep_extremes", "line_path"]
+
+SPAN = 1000.0
+
+
+def keep_extremes(values: FloatArray, points: int) -> IntArray:
+    """Indices of about `points` values whose line looks like the whole: each stretch keeps its lowest and highest.
+
+    Args:
+        values: (n,) finite.
+        points: how many to keep, >= 4; all are kept when there are no more.
+
+    Returns:
+        Rising indices; the first and last value, the minimum and the maximum are always among them.
+    """
+    n = len(values)
+    if n <= points:
+        return np.arange(n)
+    edges = np.linspace(0, n, points // 2 + 1).astype(np.int64)
+    kept = {0, n - 1}
+    for first, last in zip(edges[:-1], edges[1:], strict=True):
+        stretch = values[first:last]
+        kept.update((int(first + stretch.argmin()), int(first + stretch.argmax())))
+    return np.array(sorted(kept), dtype=np.int64)
+
+
+def line_path(x: FloatArray, y: FloatArray, *, close_at: float | None = None) -> str:
+    """Path through the points; with `close_at`, the area between them and that height.
+
+    Args:
+        x: (n,) across, 0 to SPAN.
+        y: (n,) down, 0 to SPAN.
+        close_at: height of the area's far edge.
+    """
+    if len(x) == 0:
+        return ""
+    points = "L".join(f"{across:.4g} {down:.4g}" for across, down in zip(x, y, strict=True))
+    if close_at is None:
+        return f"M{points}"
+    return f"M{x[0]:.4g} {close_at:.4g}L{points}L{x[-1]:.4g} {close_at:.4g}Z"

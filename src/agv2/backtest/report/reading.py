@@ -1,0 +1,157 @@
+"""A run directory, read and checked, as the report needs it."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from agv2.core.errors import DataError
+
+if TYPE_CHECKING:
+    import polars as pl
+
+__all__ = ["ACCOUNT", "RunRecord", "read_run"]
+
+ACCOUNT = "ACCOUNT"
+
+_COLUMNS = {
+    "oos/fills.parquet": (
+        "fold", "symbol", "ts", "side", "units", "price", "mid", "commission", "reason", "order_id", "decided_ts",
+    ),
+    "oos/equity.parquet": (
+        "fold", "symbol", "ts", "equity", "cash", "units", "financing", "drawdown", "halted",
+    ),
+    "oos/decisions.parquet": ("fold", "symbol", "ts", "position", "size", "stop", "target"),
+    "oos/baselines.parquet": ("name", "symbol", "ts", "equity"),
+    "oos/last_fold_bars.parquet": ("symbol", "ts", "open", "high", "low", "close"),
+}  # fmt: skip
+_SUMMARY_KEYS = (
+    "schema", "symbols", "profile", "seed", "oos", "per_symbol", "significance", "baselines", "encoder", "verdict",
+    "verdict_text", "notes", "runtime_s",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """Everything that a run wrote down; the optional parts are None or empty where the run left them out.
+
+    Args:
+        summary: `summary.json`; all keys of DESIGN section 9 are there.
+        provenance: `provenance.json`.
+        config: file name to text of every `config/*.yaml`, sorted by name.
+        fills: `oos/fills.parquet`.
+        equity: `oos/equity.parquet`.
+        decisions: `oos/decisions.parquet`.
+        folds: `folds/K/fold.json` in order of fold.
+        baselines: `oos/baselines.parquet`: name, symbol, ts, equity.
+        bars: `oos/last_fold_bars.parquet`: symbol, ts, open, high, low, close.
+        costs: `oos/costs.json`: spread, slippage, commission, financing, gross_pnl, notional_traded,
+            break_even_cost_frac; money of the account except the last, a fraction of the notional.
+        intervals: `oos/intervals.json`: metric to (low, high).
+        error_rates: `oos/error_rates.json`: false_alarm_rate and power, fractions, with optional
+            false_alarm_interval, power_interval (low, high) and measured_on (a phrase).
+    """
+
+    summary: Mapping[str, Any]
+    provenance: Mapping[str, Any]
+    config: Mapping[str, str]
+    fills: "pl.DataFrame"
+    equity: "pl.DataFrame"
+    decisions: "pl.DataFrame"
+    folds: tuple[Mapping[str, Any], ...]
+    baselines: "pl.DataFrame | None"
+    bars: "pl.DataFrame | None"
+    costs: Mapping[str, Any] | None
+    intervals: Mapping[str, Any]
+    error_rates: Mapping[str, Any] | None
+
+    @property
+    def books(self) -> tuple[str, ...]:
+        """Symbols that traded, in the run's order."""
+        return tuple(self.summary["symbols"])
+
+    @property
+    def account(self) -> str:
+        """The symbol whose equity rows are the whole account's."""
+        return ACCOUNT if len(self.books) > 1 else self.books[0]
+
+    def curve(self, symbol: str) -> "pl.DataFrame":
+        """Equity rows of one symbol (or of the account), in order of time."""
+        return self.equity.filter(symbol=symbol).sort("ts")
+
+
+def read_run(run_dir: Path) -> RunRecord:
+    """The run in `run_dir`, complete and with the columns and keys of DESIGN section 9.
+
+    Raises:
+        DataError: a file of DESIGN section 9 is missing or unreadable, or lacks a column or a key.
+    """
+    summary = _read_json(run_dir, "summary.json")
+    absent = [key for key in _SUMMARY_KEYS if key not in summary]
+    if absent:
+        raise DataError(f"{run_dir / 'summary.json'}: no {', '.join(absent)}; run again, the run was not finished")
+    config = {file.name: file.read_text(encoding="utf-8") for file in sorted((run_dir / "config").glob("*.yaml"))}
+    if not config:
+        raise DataError(f"{run_dir / 'config'}: no *.yaml; a run leaves its resolved settings there, run again")
+    record = RunRecord(
+        summary=summary,
+        provenance=_read_json(run_dir, "provenance.json"),
+        config=config,
+        fills=_read_table(run_dir, "oos/fills.parquet"),
+        equity=_read_table(run_dir, "oos/equity.parquet"),
+        decisions=_read_table(run_dir, "oos/decisions.parquet"),
+        folds=tuple(_read_folds(run_dir)),
+        baselines=_optional_table(run_dir, "oos/baselines.parquet"),
+        bars=_optional_table(run_dir, "oos/last_fold_bars.parquet"),
+        costs=_optional_json(run_dir, "oos/costs.json"),
+        intervals=_optional_json(run_dir, "oos/intervals.json") or {},
+        error_rates=_optional_json(run_dir, "oos/error_rates.json"),
+    )
+    for symbol in (*record.books, record.account):
+        if record.curve(symbol).is_empty():
+            raise DataError(f"{run_dir / 'oos/equity.parquet'}: no rows of {symbol}, which summary.json names; run again")
+    return record
+
+
+def _read_json(run_dir: Path, name: str) -> dict[str, Any]:
+    path = run_dir / name
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise DataError(f"{path}: missing; name the --out directory of a finished run") from None
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: not readable as JSON ({error}); run again") from None
+    if not isinstance(value, dict):
+        raise DataError(f"{path}: expected an object, found {type(value).__name__}; run again")
+    return value
+
+
+def _optional_json(run_dir: Path, name: str) -> dict[str, Any] | None:
+    return _read_json(run_dir, name) if (run_dir / name).exists() else None
+
+
+def _read_table(run_dir: Path, name: str) -> "pl.DataFrame":
+    import polars as pl
+
+    path = run_dir / name
+    if not path.exists():
+        raise DataError(f"{path}: missing; name the --out directory of a finished run")
+    try:
+        frame = pl.read_parquet(path)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise DataError(f"{path}: not readable as Parquet ({str(error).splitlines()[0]}); run again") from None
+    absent = [column for column in _COLUMNS[name] if column not in frame.columns]
+    if absent:
+        raise DataError(f"{path}: no column {', '.join(absent)}; run again")
+    return frame
+
+
+def _optional_table(run_dir: Path, name: str) -> "pl.DataFrame | None":
+    return _read_table(run_dir, name) if (run_dir / name).exists() else None
+
+
+def _read_folds(run_dir: Path) -> Iterator[dict[str, Any]]:
+    names = [path.name for path in (run_dir / "folds").glob("*") if (path / "fold.json").exists()]
+    for name in sorted(names, key=lambda text: (len(text), text)):
+        yield _read_json(run_dir, f"folds/{name}/fold.json")

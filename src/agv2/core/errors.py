@@ -1,0 +1,66 @@
+"""Every error AGV2 raises, branched by who must act.
+
+AGV2Error
+├── ConfigError            a person: a setting is wrong
+├── DataError              a person: the bars or a file cannot be used
+│   ├── ShapeError             arrays that belong together differ in length
+│   └── LeakError              a value moved when only its future changed
+├── BundleError            a person: a model bundle is incomplete or was altered
+├── VenueError             the executor: the venue did not do what was asked
+│   ├── RetryableVenueError    reading again is harmless
+│   └── FinalVenueError        the answer will not change
+└── InvariantError         nobody: we are wrong, stop trading
+"""
+
+__all__ = [
+    "AGV2Error",
+    "BundleError",
+    "ConfigError",
+    "DataError",
+    "FinalVenueError",
+    "InvariantError",
+    "LeakError",
+    "RetryableVenueError",
+    "ShapeError",
+    "VenueError",
+]
+
+
+class AGV2Error(Exception):
+    """Base of every error that AGV2 raises on purpose; its text is one line for a person."""
+
+
+class ConfigError(AGV2Error):
+    """A setting is unknown, mistyped or contradicts another; names the file, the key and the remedy."""
+
+
+class DataError(AGV2Error):
+    """Bars or a file cannot be used as they are; names the file, the row and the remedy."""
+
+
+class ShapeError(DataError):
+    """Arrays that belong together differ in length."""
+
+
+class LeakError(DataError):
+    """A value known at bar t changed when only bars after t were changed."""
+
+
+class BundleError(AGV2Error):
+    """A model bundle is missing a file, was altered, or fits another version."""
+
+
+class VenueError(AGV2Error):
+    """The venue refused, failed or stayed silent."""
+
+
+class RetryableVenueError(VenueError):
+    """A read failed in a way that another attempt may cure."""
+
+
+class FinalVenueError(VenueError):
+    """The venue gave an answer that asking again will not change."""
+
+
+class InvariantError(AGV2Error):
+    """Something that cannot happen did: a defect of ours, so trading must stop."""

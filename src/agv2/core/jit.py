@@ -1,0 +1,49 @@
+"""The one door to the compiler.
+
+Compiled kernels are cached on disk in a directory named by the sources of all kernel packages, the compiler's
+version and the processor: numba's own cache looks only at the file that holds a function, so an edit of a
+function that it calls would go unnoticed.
+"""
+
+import functools
+import hashlib
+import os
+import pathlib
+import platform
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numba
+
+__all__ = ["PLAIN_KERNELS", "kernel"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+PLAIN_KERNELS: bool = os.environ.get("AGV2_PLAIN_KERNELS", "") == "1"
+"""Kernels run as the plain Python they are written in; tests use it to compare the two."""
+
+_KERNEL_PACKAGES = ("core", "features", "risk", "sim", "decision", "backtest")
+
+
+@functools.cache
+def _use_own_cache() -> None:
+    """Point the compiler's cache at a directory that only these sources share."""
+    digest = hashlib.sha256(f"{numba.__version__} {platform.machine()} {platform.processor()}".encode())
+    package_root = pathlib.Path(__file__).resolve().parents[1]
+    for package in _KERNEL_PACKAGES:
+        for source in sorted((package_root / package).rglob("*.py")):
+            digest.update(source.relative_to(package_root).as_posix().encode() + b"\0" + source.read_bytes())
+    base = os.environ.get("AGV2_KERNEL_CACHE") or pathlib.Path.home() / ".cache" / "agv2" / "kernels"
+    numba.config.CACHE_DIR = str(pathlib.Path(base) / digest.hexdigest()[:16])
+
+
+def kernel(function: F) -> F:
+    """Compile `function` with exact floats and Python's error model, cached on disk.
+
+    Nothing here may reorder floating-point operations, so the compiled result equals the plain one bit for bit.
+    """
+    if PLAIN_KERNELS:
+        return function
+    _use_own_cache()
+    compiled: F = numba.njit(cache=True, fastmath=False, error_model="python")(function)
+    return compiled

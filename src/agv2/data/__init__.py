@@ -1,0 +1,1 @@
+"""Bars in: read from files, made synthetically, described by market."""

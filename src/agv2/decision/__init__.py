@@ -1,0 +1,1 @@
+"""The one path from features to an order, shared by training, replay and live."""

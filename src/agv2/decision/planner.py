@@ -1,0 +1,169 @@
+"""From a desired position to at most one order, the risk layer in between."""
+
+from enum import IntEnum
+from typing import NamedTuple
+
+from agv2.core.account import Account, equity
+from agv2.core.bars import Bar
+from agv2.core.instruments import Market
+from agv2.core.jit import kernel
+from agv2.core.orders import NO_ORDER, FillReason, Order
+from agv2.decision.actions import Action
+from agv2.risk.config import RiskParams
+from agv2.risk.limits import RiskState
+from agv2.risk.position_sizer import AccountView, permitted_units, target_units
+from agv2.risk.stop_logic import initial_stop, initial_target
+
+__all__ = ["Plan", "PlanReason", "plan_order"]
+
+
+class PlanReason(IntEnum):
+    """What became of the policy's wish; lower-case names are what `decisions.parquet` holds."""
+
+    AS_WISHED = 0
+    HOLD = 1
+    DAILY_LOSS = 2
+    DRAWDOWN = 3
+    MIN_HOLD = 4
+    COOLDOWN = 5
+    MAX_POSITIONS = 6
+    SIZE_CAPPED = 7
+    TOO_SMALL = 8
+    RUINED = 9
+
+
+class Plan(NamedTuple):
+    """One decision carried through the risk layer."""
+
+    order: Order
+    """`NO_ORDER` when the pending order, or nothing, is right."""
+    side: int
+    """Side of the position that the plan leads to."""
+    stop_loss: float
+    """Protective price of that position; 0 when flat."""
+    take_profit: float
+    before_units: float
+    """Signed order units that the policy's wish came to before the risk layer."""
+    after_units: float
+    """Signed order units that were ordered."""
+    reason: int
+    """`PlanReason`."""
+
+
+@kernel
+def plan_order(
+    book: Account,
+    risk: RiskState,
+    account: AccountView,
+    action: Action,
+    bar: Bar,
+    volatility: float,
+    params: RiskParams,
+    market: Market,
+    order_id: int,
+) -> Plan:
+    """The order that moves a book towards `action` as far as the limits permit.
+
+    Position plus pending units count as the position: a wish for the side it already has keeps everything as it
+    is, another replaces what is pending.
+
+    Args:
+        book: the account after `bar`.
+        risk: the account's limits after `bar`.
+        account: what the book must know of the rest of its account.
+        action: the policy's wish.
+        bar: the bar that has just closed.
+        volatility: causal per-bar volatility at `bar`, log return, > 0.
+        params: limits.
+        market: grids and leverage.
+        order_id: identity of a new order, > every earlier one of the book.
+
+    Returns:
+        The plan; its order fills at the next open at the earliest.
+
+    Known at: the close of `bar`.
+    """
+    expected = book.units + book.pending.units
+    holding = _sign(expected)
+    wished = _wished_units(book, action, bar, volatility, params)
+    before_units = 0.0 if action.side == holding else wished - book.units
+
+    side, reason = _permitted_side(book, risk, account, action.side, holding, params)
+    if side == holding:
+        return _keep(book, holding, before_units, reason)
+    units = 0.0
+    if side != 0:
+        units = permitted_units(wished, equity(book), bar.close, account, params, market)
+        if units == 0.0:
+            side, reason = 0, PlanReason.TOO_SMALL.value
+            if holding == 0:
+                return _keep(book, holding, before_units, reason)
+        elif abs(units) < 0.999 * abs(wished) and reason == PlanReason.AS_WISHED.value:
+            reason = PlanReason.SIZE_CAPPED.value
+
+    stop_loss, take_profit = 0.0, 0.0
+    if side != 0:
+        stop_loss = initial_stop(side, bar.close, volatility, action.stop_units, market.tick_size)
+        take_profit = initial_target(side, bar.close, volatility, action.target_units, market.tick_size)
+    change = units - book.units
+    order = Order(order_id, change, stop_loss, take_profit, _fill_reason(book.units, units, reason), bar.ts_ns)
+    return Plan(order, side, stop_loss, take_profit, before_units, change, reason)
+
+
+@kernel
+def _wished_units(book: Account, action: Action, bar: Bar, volatility: float, params: RiskParams) -> float:
+    """Signed volatility-targeted units before any cap."""
+    return action.side * action.size_frac * target_units(equity(book), bar.close, volatility, params)
+
+
+@kernel
+def _permitted_side(
+    book: Account, risk: RiskState, account: AccountView, wished: int, holding: int, params: RiskParams
+) -> tuple[int, int]:
+    """Side that the limits leave of the wish, and why."""
+    if risk.daily_loss_hit:
+        return 0, PlanReason.DAILY_LOSS.value
+    if risk.breaker_until_day > 0:
+        return 0, PlanReason.DRAWDOWN.value
+    if equity(book) <= 0.0:
+        return 0, PlanReason.RUINED.value
+    if wished == holding:
+        return holding, PlanReason.HOLD.value
+    if book.units != 0.0 and book.bars_held < params.min_hold_bars:
+        return holding, PlanReason.MIN_HOLD.value
+    if wished != 0:
+        turning = book.units != 0.0
+        if params.cooldown_bars > 0 and (turning or book.bars_flat <= params.cooldown_bars):
+            return 0, PlanReason.COOLDOWN.value
+        if not turning and account.other_positions >= params.max_positions:
+            return 0, PlanReason.MAX_POSITIONS.value
+    return wished, PlanReason.AS_WISHED.value
+
+
+@kernel
+def _keep(book: Account, holding: int, before_units: float, reason: int) -> Plan:
+    """No new order: the pending one, or none, already leads to the side that is held or expected."""
+    stop_loss, take_profit = 0.0, 0.0
+    if holding != 0:
+        stop_loss, take_profit = book.stop_loss, book.take_profit
+        if _sign(book.units) != holding:
+            stop_loss, take_profit = book.pending.stop_loss, book.pending.take_profit
+    return Plan(NO_ORDER, holding, stop_loss, take_profit, before_units, 0.0, reason)
+
+
+@kernel
+def _fill_reason(before: float, after: float, reason: int) -> int:
+    """What a fill that takes the position from `before` to `after` is called."""
+    if after == 0.0:
+        forced = reason == PlanReason.DAILY_LOSS.value or reason == PlanReason.DRAWDOWN.value
+        return FillReason.RISK.value if forced or reason == PlanReason.RUINED.value else FillReason.EXIT.value
+    if before != 0.0 and (before > 0.0) != (after > 0.0):
+        return FillReason.REVERSE.value
+    return FillReason.ENTRY.value
+
+
+@kernel
+def _sign(units: float) -> int:
+    if units > 0.0:
+        return 1
+    return -1 if units < 0.0 else 0

@@ -1,0 +1,1 @@
+"""Running a bundle for real: service, monitoring, safeguards."""

@@ -1,0 +1,1 @@
+"""Carrying an order out exactly once, through whichever broker is plugged in."""

@@ -1,0 +1,1 @@
+"""Training targets; the one place in the project that may look ahead."""

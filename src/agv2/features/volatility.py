@@ -1,0 +1,77 @@
+"""How far price moves in one bar, estimated from the last bars; always per bar, never annualised."""
+
+import math
+
+import numpy as np
+
+from agv2.core.arrays import FloatArray
+from agv2.core.jit import kernel
+from agv2.features.price_features import log_range, log_return
+from agv2.features.rolling import windowed_mean
+
+__all__ = ["average_true_range", "parkinson_volatility", "realized_volatility"]
+
+
+def realized_volatility(close: FloatArray, lookback: int) -> FloatArray:
+    """Root mean square of the last `lookback` one-bar log returns.
+
+    The mean return is taken as zero: over a few dozen bars it is noise, and a drift is movement too.
+
+    Args:
+        close: (n_bars,) closes, all > 0.
+        lookback: returns per estimate, >= 1.
+
+    Returns:
+        (n_bars,) log return per bar; NaN for the first `lookback` bars, 0 where price stood still.
+
+    Known at: the close of bar t, from the closes of bars t - lookback .. t.
+    """
+    returns = log_return(close, 1)
+    return np.sqrt(windowed_mean(returns * returns, lookback))
+
+
+def parkinson_volatility(high: FloatArray, low: FloatArray, lookback: int) -> FloatArray:
+    """Volatility implied by the high-low range of the last `lookback` bars.
+
+    Args:
+        high: (n_bars,) bar highs, all > 0.
+        low: (n_bars,) bar lows, 0 < low <= high.
+        lookback: bars per estimate, >= 1.
+
+    Returns:
+        (n_bars,) log return per bar; NaN for the first `lookback - 1` bars.
+
+    Known at: the close of bar t, from bars t - lookback + 1 .. t.
+    Source: Parkinson (1980), Journal of Business 53(1), 61-65.
+    """
+    spans = log_range(high, low)
+    return np.sqrt(windowed_mean(spans * spans, lookback) / (4.0 * math.log(2.0)))
+
+
+def average_true_range(high: FloatArray, low: FloatArray, close: FloatArray, lookback: int) -> FloatArray:
+    """Mean true range of the last `lookback` bars as a log return.
+
+    A bar's true range runs from the higher of its high and the close before to the lower of its low and that
+    close, so a gap counts. It is a plain mean of the window, not Wilder's endless average.
+
+    Args:
+        high: (n_bars,) bar highs.
+        low: (n_bars,) bar lows, > 0.
+        close: (n_bars,) closes.
+        lookback: bars per mean, >= 1.
+
+    Returns:
+        (n_bars,) log return per bar; NaN for the first `lookback` bars.
+
+    Known at: the close of bar t, from bars t - lookback .. t.
+    Source: Wilder (1978), New Concepts in Technical Trading Systems, for the true range.
+    """
+    return windowed_mean(_true_range(high, low, close), lookback)
+
+
+@kernel
+def _true_range(high: FloatArray, low: FloatArray, close: FloatArray) -> FloatArray:
+    ranges = np.full(high.size, np.nan)
+    for t in range(1, high.size):
+        ranges[t] = math.log(max(high[t], close[t - 1]) / min(low[t], close[t - 1]))
+    return ranges

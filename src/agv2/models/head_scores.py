@@ -1,0 +1,166 @@
+"""Each head against its best baseline, on rows that nothing was fitted or chosen on."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from agv2.core.arrays import BoolArray
+from agv2.models.config import EncoderConfig
+from agv2.models.embedding import embed_history
+from agv2.models.head_baselines import quantile_baselines, reconstruction_baselines, regime_baselines
+from agv2.models.losses import pinball_loss, reconstruction_loss
+from agv2.models.masked_model import MaskedModel
+from agv2.models.training_batches import masked_spans
+from agv2.models.training_rows import PurgedRows, TrainingSeries
+
+__all__ = ["HeadScore", "head_losses", "score_heads"]
+
+MASK_SEED = 20090301  # the same bars are hidden for every encoder, so that scores compare
+MEASURES = {"quantiles": "pinball", "regime": "log_loss", "reconstruction": "huber"}
+
+
+@dataclass(frozen=True, slots=True)
+class HeadScore:
+    """One head's losses, lower is better, and those of what it must beat.
+
+    Attributes:
+        head: `quantiles`, `regime` or `reconstruction`.
+        measure: what is averaged: `pinball`, `log_loss` or `huber`.
+        score: on the scoring rows, on which nothing was fitted or chosen.
+        baselines: the same loss on the same rows of each baseline by name.
+        train_score: on the training rows.
+        validation_score: on the selection rows, which chose the weights.
+    """
+
+    head: str
+    measure: str
+    score: float
+    baselines: dict[str, float]
+    train_score: float
+    validation_score: float
+
+    @property
+    def baseline_name(self) -> str:
+        """The best baseline, chosen with hindsight, which is to its advantage."""
+        return min(self.baselines, key=lambda name: self.baselines[name])
+
+    @property
+    def baseline(self) -> float:
+        """Loss of the best baseline on the scoring rows."""
+        return self.baselines[self.baseline_name]
+
+    @property
+    def beats(self) -> bool:
+        """Whether the head is strictly better than its best baseline."""
+        return self.score < self.baseline
+
+
+def head_losses(
+    model: MaskedModel, series: Sequence[TrainingSeries], rows: Sequence[range], config: EncoderConfig
+) -> dict[str, float]:
+    """Mean loss of each head over the rows of all series; heads without a known target are left out.
+
+    Args:
+        model: encoder, heads and mask.
+        series: the symbols.
+        rows: rows of each to look at.
+        config: levels and masking.
+    """
+    lead, levels = config.window - 1, torch.tensor(config.quantile_levels)
+    quantiles, returns, probs, labels, rebuilt, wanted = ([] for _ in range(6))
+    for one, part in zip(series, rows, strict=True):
+        if len(part) == 0:
+            continue
+        features = one.features[part.start - lead : part.stop]
+        outputs = embed_history(model.encoder, model.heads, features)
+        quantiles.append(outputs.quantiles[lead:])
+        probs.append(outputs.regime_probs[lead:])
+        returns.append(one.future[part.start : part.stop].astype(np.float32))
+        labels.append(one.regime[part.start : part.stop])
+        with torch.inference_mode():
+            masked, counted = _hidden_bars(len(features), lead, config)
+            shown = model.hide(torch.from_numpy(features), torch.from_numpy(masked)).numpy()
+            embedding = embed_history(model.encoder, model.heads, shown).embedding
+            read = torch.from_numpy(embedding[np.flatnonzero(counted) + config.mask_span])
+            rebuilt.append(model.heads.reconstruct(read))
+            wanted.append(torch.from_numpy(features[counted]))
+    losses: dict[str, float] = {}
+    future, classes = np.concatenate(returns), np.concatenate(labels)
+    if np.isfinite(future).any():
+        losses["quantiles"] = float(
+            pinball_loss(torch.from_numpy(np.concatenate(quantiles)), torch.from_numpy(future), levels)
+        )
+    if (classes >= 0).any():
+        right = np.concatenate(probs)[classes >= 0, classes[classes >= 0]]
+        losses["regime"] = float(-np.log(np.maximum(right, 1e-12)).mean())
+    target = torch.cat(wanted)
+    if len(target):
+        losses["reconstruction"] = float(
+            reconstruction_loss(torch.cat(rebuilt), target, torch.ones(len(target), dtype=torch.bool))
+        )
+    return losses
+
+
+def score_heads(
+    model: MaskedModel, series: Sequence[TrainingSeries], rows: Sequence[PurgedRows], config: EncoderConfig
+) -> tuple[HeadScore, ...]:
+    """Score every head that has targets, in the order quantiles, regime, reconstruction.
+
+    Args:
+        model: trained encoder, heads and mask.
+        series: the symbols.
+        rows: their purged split.
+        config: levels and masking.
+
+    Returns:
+        One score a head; a head without a single known target among the scoring rows is left out.
+    """
+    train, select, score = ([getattr(one, part) for one in rows] for part in ("train", "select", "score"))
+    scored, trained, selected = (head_losses(model, series, part, config) for part in (score, train, select))
+    baselines = {
+        "quantiles": lambda: quantile_baselines(series, train, score, np.array(config.quantile_levels)),
+        "regime": lambda: regime_baselines(_labels(series, train), _labels(series, score)),
+        "reconstruction": lambda: _reconstruction_baselines(series, score, config),
+    }
+    return tuple(
+        HeadScore(
+            head=head,
+            measure=MEASURES[head],
+            score=loss,
+            baselines=baselines[head](),
+            train_score=trained.get(head, float("nan")),
+            validation_score=selected.get(head, float("nan")),
+        )
+        for head, loss in scored.items()
+    )
+
+
+def _hidden_bars(n_bars: int, lead: int, config: EncoderConfig) -> tuple[BoolArray, BoolArray]:
+    """Which bars are hidden, and which of them are given back by a bar that has its whole window."""
+    masked = masked_spans(n_bars, config.mask_ratio, config.mask_span, np.random.default_rng(MASK_SEED))
+    place = np.arange(n_bars)
+    return masked, masked & (place + config.mask_span >= lead) & (place + config.mask_span < n_bars)
+
+
+def _labels(series: Sequence[TrainingSeries], rows: Sequence[range]) -> "np.typing.NDArray[np.int64]":
+    return np.concatenate([one.regime[part.start : part.stop] for one, part in zip(series, rows, strict=True)])
+
+
+def _reconstruction_baselines(
+    series: Sequence[TrainingSeries], rows: Sequence[range], config: EncoderConfig
+) -> dict[str, float]:
+    lead = config.window - 1
+    totals: dict[str, float] = {}
+    bars = 0
+    for one, part in zip(series, rows, strict=True):
+        features = one.features[part.start - lead : part.stop]
+        masked, counted = _hidden_bars(len(features), lead, config)
+        if len(part) == 0 or not counted.any():
+            continue
+        count = int(counted.sum())
+        for name, loss in reconstruction_baselines(features, masked, counted).items():
+            totals[name] = totals.get(name, 0.0) + loss * count
+        bars += count
+    return {name: total / bars for name, total in totals.items()}

@@ -1,0 +1,55 @@
+"""Losses of the heads; each is 0 for a perfect prediction and counts known targets only."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+__all__ = ["pinball_loss", "reconstruction_loss", "regime_loss"]
+
+
+def pinball_loss(quantiles: Tensor, returns: Tensor, levels: Tensor) -> Tensor:
+    """Mean pinball loss over the known returns, horizons and levels.
+
+    Args:
+        quantiles: (..., H × Q) predicted quantiles, horizon by horizon.
+        returns: (..., H) forward returns in σ·√h, NaN where unknown.
+        levels: (Q,) in (0, 1).
+
+    Returns:
+        Scalar >= 0, 0 where every quantile equals the return; 0 if no return is known.
+
+    Source: Koenker and Bassett (1978), Econometrica 46(1), 33-50.
+    """
+    known = ~returns.isnan()
+    error = returns.nan_to_num().unsqueeze(-1) - quantiles.unflatten(-1, (returns.shape[-1], len(levels)))
+    loss = torch.maximum(levels * error, (levels - 1.0) * error).mean(-1)
+    return (loss * known).sum() / known.sum().clamp_min(1)
+
+
+def regime_loss(logits: Tensor, labels: Tensor) -> Tensor:
+    """Mean cross-entropy in nats over the known labels.
+
+    Args:
+        logits: (..., C).
+        labels: (...) class numbers, -1 where unknown.
+
+    Returns:
+        Scalar >= 0, towards 0 as the right class takes all the probability; 0 if no label is known.
+    """
+    total = functional.cross_entropy(logits.flatten(0, -2), labels.flatten(), ignore_index=-1, reduction="sum")
+    return total / (labels >= 0).sum().clamp_min(1)
+
+
+def reconstruction_loss(predicted: Tensor, features: Tensor, masked: Tensor) -> Tensor:
+    """Mean Huber loss over the features of the masked bars.
+
+    Args:
+        predicted: (..., F) features given back.
+        features: (..., F) the bars before they were masked.
+        masked: (...) True where a bar counts.
+
+    Returns:
+        Scalar >= 0, 0 where every masked bar is given back; 0 if no bar is masked.
+    """
+    loss = functional.huber_loss(predicted, features, reduction="none").mean(-1)
+    return (loss * masked).sum() / masked.sum().clamp_min(1)

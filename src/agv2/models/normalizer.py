@@ -1,0 +1,84 @@
+"""Features brought to one scale, by statistics of the training fold alone."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agv2.core.arrays import Float32Array, FloatArray
+from agv2.core.errors import DataError, ShapeError
+
+__all__ = ["Normalizer"]
+
+CLIP = 8.0
+
+
+@dataclass(frozen=True, slots=True)
+class Normalizer:
+    """Shift and scale of each feature, fitted once and shipped in the bundle.
+
+    Attributes:
+        mean: (n_features,) subtracted.
+        scale: (n_features,) divided by, > 0; 1 for a feature that never moved.
+        clip: bound on the absolute result, in scales.
+    """
+
+    mean: FloatArray
+    scale: FloatArray
+    clip: float = CLIP
+
+    @classmethod
+    def fit(cls, values: FloatArray, clip: float = CLIP) -> "Normalizer":
+        """Statistics of the training rows.
+
+        Args:
+            values: (n_bars, n_features); rows that are not finite throughout are left out (warm-up).
+            clip: bound on the absolute normalised value, in scales, > 0.
+
+        Returns:
+            Mean and standard deviation of values winsorised at the 0.1 % tails, so that one spike does not set a scale.
+
+        Raises:
+            DataError: no complete row.
+        """
+        complete = values[np.isfinite(values).all(axis=1)]
+        if len(complete) == 0:
+            raise DataError("no bar has every feature, so nothing can be normalised: give more bars than the warm-up")
+        low, high = np.quantile(complete, (0.001, 0.999), axis=0)
+        tame = np.clip(complete, low, high)
+        scale = tame.std(axis=0)
+        moved = scale > 1e-9 * np.maximum(1.0, np.abs(tame).max(axis=0))
+        return cls(mean=tame.mean(axis=0), scale=np.where(moved, scale, 1.0), clip=clip)
+
+    def transform(self, values: FloatArray) -> Float32Array:
+        """Normalised features, NaN where they were NaN.
+
+        Args:
+            values: (..., n_features) raw features.
+
+        Returns:
+            Same shape, within ± `clip`. Element by element: a row alone equals that row in a history.
+
+        Raises:
+            ShapeError: another number of features than was fitted.
+
+        Known at: the close of the bar each row belongs to.
+        """
+        if values.shape[-1] != len(self.mean):
+            raise ShapeError(f"expected {len(self.mean)} features, got {values.shape[-1]}")
+        return np.clip((values - self.mean) / self.scale, -self.clip, self.clip).astype(np.float32)
+
+    def arrays(self) -> dict[str, FloatArray]:
+        """The statistics as named arrays, for an `.npz` file."""
+        return {"mean": self.mean, "scale": self.scale, "clip": np.array(self.clip)}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> "Normalizer":
+        """The inverse of `arrays`."""
+        return cls(
+            mean=np.asarray(arrays["mean"], dtype=np.float64),
+            scale=np.asarray(arrays["scale"], dtype=np.float64),
+            clip=float(arrays["clip"]),
+        )

@@ -1,0 +1,137 @@
+"""The encoder pretrained on the past of one fold, and what its heads are worth."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from agv2.core.arrays import Float32Array, FloatArray
+from agv2.core.errors import ConfigError, DataError, ShapeError
+from agv2.models.config import EncoderConfig
+from agv2.models.encoder import StageOneEncoder
+from agv2.models.head_baselines import class_shares
+from agv2.models.head_scores import HeadScore, score_heads
+from agv2.models.heads import MultiTaskHeads
+from agv2.models.masked_model import MaskedModel, Progress
+from agv2.models.training_rows import PurgedRows, TrainingSeries, purged_rows
+
+__all__ = ["PretrainedEncoder", "pretrain"]
+
+
+@dataclass(frozen=True, slots=True)
+class PretrainedEncoder:
+    """A trained encoder with its heads.
+
+    Attributes:
+        config: what it was built and trained by.
+        model: the weights, in evaluation mode.
+        scores: each head against its baseline on the scoring rows; empty after `from_arrays`.
+        steps: gradient steps taken; fewer than asked for if selection stopped improving.
+        best_step: the step whose weights were kept; 0 is the unconditional start.
+    """
+
+    config: EncoderConfig
+    model: MaskedModel
+    scores: tuple[HeadScore, ...] = ()
+    steps: int = 0
+    best_step: int = 0
+
+    @property
+    def encoder(self) -> StageOneEncoder:
+        """Bars to embeddings."""
+        return self.model.encoder
+
+    @property
+    def heads(self) -> MultiTaskHeads:
+        """Embeddings to predictions."""
+        return self.model.heads
+
+    def arrays(self) -> dict[str, Float32Array]:
+        """All weights by name, for an `.npz` file."""
+        return {name: value.detach().numpy().copy() for name, value in self.model.state_dict().items()}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]], config: EncoderConfig) -> "PretrainedEncoder":
+        """The inverse of `arrays`.
+
+        Args:
+            arrays: weights by name.
+            config: the one they were trained by.
+
+        Raises:
+            ShapeError: the weights do not fit the configuration.
+        """
+        model = MaskedModel(len(arrays["mask"]), config)
+        try:
+            model.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in arrays.items()})
+        except RuntimeError as error:
+            raise ShapeError(f"encoder weights do not fit the configuration: {str(error).splitlines()[-1]}") from error
+        return cls(config=config, model=model.eval())
+
+
+def pretrain(
+    series: Sequence[TrainingSeries],
+    config: EncoderConfig,
+    steps: int,
+    seed: int,
+    progress: Progress | None = None,
+) -> PretrainedEncoder:
+    """Train encoder and heads on random chunks of the training rows and keep the weights that select best.
+
+    Same series, configuration, steps, seed and number of torch threads give the same weights on a CPU. Global random
+    state and the SIGINT handler are left as they were.
+
+    Args:
+        series: the symbols' bars up to the fold's first test bar, targets that reach beyond it already NaN.
+        config: network and training.
+        steps: gradient steps, from the run profile.
+        seed: of initial weights, chunks, masks and dropout.
+        progress: called after every step; what it raises ends the training and is passed on.
+
+    Returns:
+        The weights of the best of `config.evaluations` looks at the selection rows (or of the unconditional start),
+        scored on the scoring rows.
+
+    Raises:
+        DataError: too few bars, or no known return among the training rows.
+        ConfigError: the first horizon is not one bar, or `steps` < 1.
+        KeyboardInterrupt: as it came; nothing has been written.
+    """
+    _require_trainable(series, config, steps)
+    rows = purged_rows(series, config)
+    from agv2.models.training_loop import fit  # lightning takes seconds to import: only training pays for it
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = MaskedModel(series[0].features.shape[1], config)
+        model.heads.start_at_baseline(*_unconditional(series, rows, config))
+        taken, best = fit(model, series, rows, config, steps, np.random.default_rng(seed), progress)
+    scores = score_heads(model, series, rows, config)
+    return PretrainedEncoder(config=config, model=model.eval(), scores=scores, steps=taken, best_step=best)
+
+
+def _unconditional(
+    series: Sequence[TrainingSeries], rows: Sequence[PurgedRows], config: EncoderConfig
+) -> tuple[FloatArray, FloatArray]:
+    """Quantiles (horizons, levels) and regime shares (3,) of the training targets."""
+    pairs = list(zip(series, rows, strict=True))
+    future = np.concatenate([one.future[part.train.start : part.train.stop] for one, part in pairs])
+    labels = np.concatenate([one.regime[part.train.start : part.train.stop] for one, part in pairs])
+    if not np.isfinite(future).any(axis=0).all():
+        raise DataError("no forward return is known for some horizon among the training rows")
+    return np.nanquantile(future, config.quantile_levels, axis=0).T, class_shares(labels)
+
+
+def _require_trainable(series: Sequence[TrainingSeries], config: EncoderConfig, steps: int) -> None:
+    if steps < 1:
+        raise ConfigError(f"encoder steps must be at least 1, got {steps}")
+    if config.horizons[0] != 1:
+        raise ConfigError(f"encoder horizons must begin with 1 bar (the baselines read it), got {config.horizons}")
+    if not series:
+        raise DataError("no series to train the encoder on")
+    widths = {one.symbol: (one.features.shape[1], one.future.shape[1]) for one in series}
+    if len(set(widths.values())) != 1 or next(iter(widths.values()))[1] != len(config.horizons):
+        raise ShapeError(f"one number of features and {len(config.horizons)} horizons expected, got {widths}")

@@ -1,0 +1,92 @@
+"""Chunks of history, drawn at random for training, with whole bars hidden in some of them."""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from agv2.core.arrays import BoolArray, Float32Array
+from agv2.models.config import EncoderConfig
+from agv2.models.training_rows import TrainingSeries
+
+__all__ = ["Batch", "masked_spans", "training_batches"]
+
+
+class Batch(NamedTuple):
+    """Chunks of C rows with the `window - 1` bars before each: T = C + window - 1.
+
+    Attributes:
+        features: (B, T, F) as they are, before masking.
+        masked: (B, T) True where the encoder is shown the mask instead of the bar.
+        returns: (B, C, H) float32 forward returns in σ·√h, NaN where unknown.
+        regime: (B, C) class numbers, -1 where unknown.
+    """
+
+    features: Tensor
+    masked: Tensor
+    returns: Tensor
+    regime: Tensor
+
+
+def masked_spans(n_bars: int, ratio: float, span: int, generator: np.random.Generator) -> BoolArray:
+    """(n_bars,) True in spans of exactly `span` bars, one at a random place in every slot of `span / ratio` bars.
+
+    Spans neither touch nor reach either end, so the bar before and the bar after each are visible.
+    """
+    masked = np.zeros(n_bars, dtype=np.bool_)
+    if ratio <= 0.0:
+        return masked
+    slot = max(int(span / ratio), span + 2)
+    for start in range(0, n_bars - slot + 1, slot):
+        first = start + 1 + int(generator.integers(slot - span - 1))
+        masked[first : first + span] = True
+    return masked
+
+
+def training_batches(
+    series: Sequence[TrainingSeries], rows: Sequence[range], config: EncoderConfig, generator: np.random.Generator
+) -> Iterator[Batch]:
+    """Random batches without end.
+
+    Args:
+        series: training bars of each symbol.
+        rows: the rows of each that may teach; nothing after a range's last row is read but that row's targets.
+        config: chunk length, chunks per batch and masking.
+        generator: the only source of chance.
+
+    Returns:
+        Batches; a chunk's symbol is drawn in proportion to its rows, its place so that the ends of the history are not
+        seen less often than the middle, and `masked_chunks` of the chunks have masked spans.
+    """
+    counts = np.array([len(one) for one in rows], dtype=np.float64)
+    length = min(config.chunk, int(counts.max()))
+    while True:
+        chunks = []
+        for which in generator.choice(len(series), size=config.batch_chunks, p=counts / counts.sum()):
+            allowed = rows[which]
+            start = int(generator.integers(allowed.start - length // 2, allowed.stop - length // 2))
+            start = max(min(start, allowed.stop - length), allowed.start)
+            hide = generator.random() < config.masked_chunks
+            masked = masked_spans(
+                length + config.window - 1, config.mask_ratio if hide else 0.0, config.mask_span, generator
+            )
+            chunks.append(_chunk(series[which], range(start, min(start + length, allowed.stop)), length, masked, config))
+        yield Batch(*(torch.stack(parts) for parts in zip(*chunks, strict=True)))
+
+
+def _chunk(one: TrainingSeries, rows: range, length: int, masked: BoolArray, config: EncoderConfig) -> Batch:
+    lead = config.window - 1
+    # A series shorter than the chunk is filled up with rows that have no targets.
+    missing = length - len(rows)
+    features: Float32Array = one.features[rows.start - lead : rows.stop]
+    visible = np.arange(length + lead) >= length + lead - missing
+    return Batch(
+        torch.from_numpy(np.pad(features, ((0, missing), (0, 0)))),
+        torch.from_numpy(masked & ~visible),
+        torch.from_numpy(
+            np.pad(one.future[rows.start : rows.stop], ((0, missing), (0, 0)), constant_values=np.nan).astype(np.float32)
+        ),
+        torch.from_numpy(np.pad(one.regime[rows.start : rows.stop], (0, missing), constant_values=-1)),
+    )

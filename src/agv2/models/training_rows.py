@@ -1,0 +1,108 @@
+"""Which bars teach the encoder, which choose its weights and which score it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from agv2.core.arrays import Float32Array, FloatArray, IntArray
+from agv2.core.errors import DataError, ShapeError
+from agv2.models.config import EncoderConfig
+
+__all__ = ["PurgedRows", "TrainingSeries", "purged_rows"]
+
+MIN_ROWS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingSeries:
+    """One symbol's training bars and what they are to predict, cut by the caller to the past of its fold.
+
+    Attributes:
+        symbol: its name, for messages.
+        ts_ns: (n_bars,) open times, rising.
+        features: (n_bars, n_features) normalised and finite.
+        sigma: (n_bars,) causal volatility, log return per bar, > 0; the unit of `future`.
+        future: (n_bars, horizons) forward log returns in σ·√h, NaN where unknown.
+        regime: (n_bars,) class numbers, -1 where unknown.
+    """
+
+    symbol: str
+    ts_ns: IntArray
+    features: Float32Array
+    sigma: FloatArray
+    future: FloatArray
+    regime: IntArray
+
+    def __post_init__(self) -> None:
+        lengths = {name: len(getattr(self, name)) for name in ("ts_ns", "features", "sigma", "future", "regime")}
+        if len(set(lengths.values())) != 1:
+            raise ShapeError(f"{self.symbol}: arrays of one length expected, got {lengths}")
+        finite = np.isfinite(self.features).all(axis=1)
+        if not finite.all():
+            raise DataError(f"{self.symbol}: features at row {int(np.argmin(finite))} are not finite")
+
+    def __len__(self) -> int:
+        return len(self.ts_ns)
+
+
+@dataclass(frozen=True, slots=True)
+class PurgedRows:
+    """Row ranges [start, stop) of one series; a row is a bar with a whole window, taught or scored by its targets.
+
+    Attributes:
+        train: rows that teach.
+        select: rows that choose between the weights seen during training.
+        score: rows behind the reported scores; nothing was fitted or chosen on them.
+    """
+
+    train: range
+    select: range
+    score: range
+
+
+def purged_rows(series: Sequence[TrainingSeries], config: EncoderConfig) -> list[PurgedRows]:
+    """Split every series at the same moments, with a purge before the selection rows.
+
+    The last `validation_fraction` of the rows (by time, over all symbols) validate: their first half selects, their
+    second half scores. Training ends `window - 1 + longest horizon + embargo` rows before the first validation row.
+    So, in each series, the bars that any training target reads lie before the input window of every validation row.
+    The moments are common to all symbols, because gold's tomorrow is a hint about silver's. Between selection and
+    scoring `longest horizon` rows are dropped: both are only looked at, so windows may overlap but targets may not.
+
+    Args:
+        series: one or more symbols.
+        config: window, horizons, embargo and validation share.
+
+    Returns:
+        The rows of each series, in order.
+
+    Raises:
+        DataError: fewer than 64 training rows, or no row to select or score by, would be left in all series together.
+    """
+    lead, reach = config.window - 1, config.horizons[-1]
+    stamps = np.sort(np.concatenate([one.ts_ns[lead:] for one in series]))
+    needed = f"give more bars (the window is {config.window} and the purge {lead + reach + config.embargo_bars})"
+    if len(stamps) == 0:
+        raise DataError(f"no bar has a whole window: {needed}")
+    count = len(stamps)
+    select_ns, score_ns = (
+        int(stamps[min(int(count * (1.0 - share * config.validation_fraction)), count - 1)]) for share in (1.0, 0.5)
+    )
+    split = [_split(one, lead, reach, config.embargo_bars, select_ns, score_ns) for one in series]
+    train, select, score = (sum(len(part) for part in parts) for parts in
+                            ([s.train for s in split], [s.select for s in split], [s.score for s in split]))
+    if train < MIN_ROWS or not select or not score:
+        raise DataError(f"{train} training, {select} selection and {score} scoring rows are too few: {needed}")
+    return split
+
+
+def _split(
+    one: TrainingSeries, lead: int, reach: int, embargo: int, select_ns: int, score_ns: int
+) -> PurgedRows:
+    first, middle = (max(int(np.searchsorted(one.ts_ns, moment)), lead) for moment in (select_ns, score_ns))
+    return PurgedRows(
+        train=range(lead, max(lead, first - lead - reach - embargo)),
+        select=range(first, max(first, middle - reach)),
+        score=range(middle, len(one)),
+    )

@@ -1,0 +1,1 @@
+"""From a wanted target to a permitted position; limits have the last word."""

@@ -1,0 +1,1 @@
+"""Teaching the policy: environments, rewards, training."""

@@ -1,0 +1,1 @@
+"""What a venue does to an order: fills, costs, stops, targets."""

@@ -1,0 +1,1 @@
+"""The TradeLocker wire protocol; venue JSON exists here and nowhere else."""

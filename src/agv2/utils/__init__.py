@@ -1,0 +1,1 @@
+"""Four things and no fifth: configuration, logging, seeding, clocks."""

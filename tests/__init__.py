@@ -1,0 +1,1 @@
+"""Tests; `tests/test_<package>/` mirrors `src/agv2/<package>/`."""
