@@ -8,6 +8,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,7 @@ class _Book:
         self.fills.append(
             {"fold": fold, "symbol": self.symbol, "ts": ts, "side": side, "units": abs(change), "price": price,
              "mid": mid, "commission": commission, "reason": reason,
-             "order_id": f"{self.symbol}-{len(self.fills):05d}", "decided_ts": decided}
+             "order_id": len(self.fills) + 1, "decided_ts": decided}
         )  # fmt: skip
 
 
@@ -225,7 +226,7 @@ def write_run_directory(
     books = [_Book(symbol, INITIAL_EQUITY / len(symbols)) for symbol in symbols]
     edges = np.linspace(0, n_bars, n_folds + 1).astype(int).tolist()
     rows = {symbol: frame.to_dicts() for symbol, frame in bars.items()}
-    for fold, (first, last) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
+    for fold, (first, last) in enumerate(pairwise(edges)):
         for book in books:
             _trade_fold(book, rows[book.symbol][first:last], fold, skill, rng)
     curves = {book.symbol: _with_drawdown(book.equity) for book in books}
@@ -238,6 +239,7 @@ def write_run_directory(
     _frame([row for book in books for row in book.decisions]).write_parquet(path / "oos/decisions.parquet")
     lines = _baselines(account, rows, rng)
     oos = _metrics([row["equity"] for row in account], sum(trades.values()))
+    oos["break_even_cost_frac"] = _costs(books)["break_even_cost_frac"]
     sharpe = oos["sharpe"]
     heads = {
         "quantiles": {"score": 0.2431, "baseline": 0.2419, "baseline_name": "HAR quantiles", "beats": False},
@@ -252,13 +254,17 @@ def write_run_directory(
         "baselines": {name: _metrics(values, 0) for name, values in lines.items()},
         "encoder": {name: {k: head[k] for k in ("score", "baseline", "beats")} for name, head in heads.items()},
         "verdict": verdict,
-        "verdict_text": f"{verdict.capitalize()} of an edge: the 95 % interval of the Sharpe ratio "
-                        "includes zero and the deflated Sharpe ratio is 0.22.",
-        "notes": ["significance.pbo is null: needs at least 8 trials, the ledger has 3",
-                  "significance.spa_p_value is null: needs at least 8 trials, the ledger has 3",
-                  "baselines: hit_rate is null: a baseline that never closes a trade has none",
-                  "baselines: sharpe is null: equity that never moves has none",
-                  "quick profile: one seed, and the bundle holds the last fold's models", *notes],
+        "verdict_text": f"{verdict.capitalize()} of an edge: the deflated Sharpe ratio is 0.220 against a flat account "
+                        "and 0.310 against volatility-targeted buy and hold, where both must reach 0.95 (50 trading "
+                        "days, 31 trades, 3 trials counted on these bars). The rule's own error rates, on 2,000 "
+                        "simulated runs of 50 fat-tailed days: it saw an edge in 4.6 % (3.8 to 5.6 %) of runs that had "
+                        "none, and in 71.0 % (69.0 to 72.9 %) of runs with a true annual Sharpe ratio of 2.",
+        "notes": [*notes, "quick profile: one seed, and the bundle holds the last fold's models",
+                  "significance.pbo: needs 8 trials on these bars, 3 counted",
+                  "significance.spa_p_value: needs 8 trials on these bars, 3 counted",
+                  *(f"baselines.{name}.{key}: no trade was closed" for name in lines
+                    for key in ("hit_rate", "profit_factor", "expectancy_r", "break_even_cost_frac")),
+                  *(f"baselines.flat.{key}: daily returns do not vary" for key in ("sharpe", "sortino", "calmar"))],
         "runtime_s": {"features": 3.2, "encoder": 118.4, "policy": 131.0, "replay": 4.1, "report": 1.0},
     }  # fmt: skip
     (path / "summary.json").write_text(json.dumps(summary, indent=2))
@@ -271,7 +277,7 @@ def write_run_directory(
                 "python": "3.11.2",
                 "inputs": [{"file": f"{s}_1h.parquet", "sha256": "ab" * 32} for s in symbols],
             }
-        )  # fmt: skip
+        )
     )
     (path / "config/costs.yaml").write_text("default:\n  half_spread_frac: 0.00008\n  slippage_frac: 0.00004\n")
     (path / "config/risk.yaml").write_text("profile: default\ndaily_loss_limit_frac: 0.02\n")
@@ -309,7 +315,7 @@ def _write_extras(
         "cvar_95": [0.9 * oos["cvar_95"], 1.1 * oos["cvar_95"]],
     }
     (path / "oos/intervals.json").write_text(json.dumps(intervals))
-    for fold, (first, last) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
+    for fold, (first, last) in enumerate(pairwise(edges)):
         (path / f"folds/{fold}").mkdir(parents=True)
         span = account[first:last]
         metrics = _metrics([row["equity"] for row in span], 0)

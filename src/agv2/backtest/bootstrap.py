@@ -33,6 +33,11 @@ class Intervals(NamedTuple):
     block_length: float
     """Mean length of the blocks, days."""
 
+    def as_json(self) -> dict[str, list[float]]:
+        """Measure to [low, high]; an undefined interval is left out."""
+        named = {name: getattr(self, name) for name in self._fields if name != "block_length"}
+        return {name: list(interval) for name, interval in named.items() if math.isfinite(interval.low)}
+
 
 class Resamples(NamedTuple):
     """Measures of each resample, (n_resamples,) each; ratios per period, NaN where undefined."""
@@ -149,7 +154,7 @@ def optimal_block_length(values: FloatArray) -> float:
     long_run = float(covariance[0] + 2.0 * tapered.sum())
     if long_run == 0.0:
         return 1.0
-    length = (n * slope * slope / (long_run * long_run)) ** (1.0 / 3.0)
+    length = float((n * slope * slope / (long_run * long_run)) ** (1.0 / 3.0))
     return max(1.0, min(length, math.ceil(min(3.0 * math.sqrt(n), n / 3.0))))
 
 

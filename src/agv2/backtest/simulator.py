@@ -138,6 +138,13 @@ class BatchSimulator:
         )  # fmt: skip
         return self.ledger
 
+    def state(self) -> dict[str, RecordArray | Float32Array]:
+        """Everything that the next `step` depends on, by name; writing into these arrays restores it."""
+        return {
+            "accounts": self.accounts, "risks": self.risks, "costs": self.costs, "places": self._places,
+            "observations": self.observations,
+        }  # fmt: skip
+
     @property
     def equities(self) -> FloatArray:
         """(n_books,) equity of each book after its last bar, money."""

@@ -42,9 +42,7 @@ def _scaled(name: str, lookback: int, function: _Function, low: float = -_SCALED
 
 def _return_over(horizon: int) -> FeatureSpec:
     """The last `horizon` bars' return, in volatilities that such a return would have in a random walk."""
-    return _scaled(
-        f"log_return_{horizon}", horizon + 1, lambda i: log_return(i.close, horizon) / math.sqrt(horizon)
-    )
+    return _scaled(f"log_return_{horizon}", horizon + 1, lambda i: log_return(i.close, horizon) / math.sqrt(horizon))
 
 
 def _ratio(name: str, lookback: int, function: _Function) -> FeatureSpec:
@@ -125,9 +123,7 @@ class FeatureMatrix:
 def feature_columns(timeframe: Timeframe) -> tuple[FeatureColumn, ...]:
     """Columns that bars of `timeframe` get: every feature, then those of both context timeframes."""
     columns = [
-        FeatureColumn(
-            spec.name, spec, timeframe.name, max(spec.lookback, yardstick.LOOKBACK if spec.uses_sigma else 1)
-        )
+        FeatureColumn(spec.name, spec, timeframe.name, max(spec.lookback, yardstick.LOOKBACK if spec.uses_sigma else 1))
         for spec in FEATURES
     ]
     for coarse in context_timeframes(timeframe):

@@ -17,8 +17,8 @@ class HeadWeights(Config):
     """Share of each head in the training loss; 0 switches a head's training off."""
 
     quantiles: Weight = 1.0
-    regime: Weight = 0.2
-    reconstruction: Weight = 0.2
+    regime: Weight = 0.05
+    reconstruction: Weight = 0.1
 
 
 class EncoderConfig(Config):

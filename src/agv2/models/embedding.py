@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -11,26 +10,12 @@ from torch import nn
 from agv2.core.arrays import Float32Array
 from agv2.core.errors import DataError, ShapeError
 from agv2.models.encoder import StageOneEncoder
+from agv2.models.head_outputs import HeadOutputs
 from agv2.models.heads import MultiTaskHeads
 
-__all__ = ["HeadOutputs", "embed_history"]
+__all__ = ["embed_history", "evaluating"]
 
 CHUNK = 8192
-
-
-@dataclass(frozen=True, slots=True)
-class HeadOutputs:
-    """What the encoder says about each bar; NaN for the first `window - 1` bars, which have no whole window.
-
-    Attributes:
-        embedding: (n_bars, D) float32, scale of one.
-        quantiles: (n_bars, horizons × levels) float32, forward returns in σ·√h, horizon by horizon.
-        regime_probs: (n_bars, 3) float32, trend, consolidation, volatile.
-    """
-
-    embedding: Float32Array
-    quantiles: Float32Array
-    regime_probs: Float32Array
 
 
 def embed_history(
@@ -55,7 +40,6 @@ def embed_history(
     """
     _require_usable(encoder, features)
     n_bars, lead = len(features), encoder.window - 1
-    # The heads' biases know their widths; asking them keeps this function free of the configuration.
     outputs: list[tuple[Float32Array, Float32Array, Float32Array]] = []
     bars = torch.from_numpy(np.ascontiguousarray(features))
     with evaluating(encoder, heads), torch.inference_mode():
@@ -64,7 +48,7 @@ def embed_history(
             # A history shorter than the window runs once on zeros, to learn the widths of its NaN rows.
             window = bars[start - lead : stop] if stop > start else torch.zeros(lead + 1, encoder.n_features)
             embedding = encoder(window.unsqueeze(0))[0]
-            predictions = heads(embedding)
+            predictions = heads(embedding, window[lead:])
             probs = predictions.regime_logits.softmax(-1)
             outputs.append((embedding.numpy(), predictions.quantiles.numpy(), probs.numpy()))
     return HeadOutputs(*(_after_warmup([part[i] for part in outputs], n_bars, lead) for i in range(3)))
@@ -72,15 +56,17 @@ def embed_history(
 
 @contextmanager
 def evaluating(*modules: nn.Module) -> Iterator[None]:
-    """Modules without dropout inside the block, each back in its own mode after it."""
-    modes = [module.training for module in modules]
+    """Modules without dropout inside the block, each part back in its own mode after it."""
+    every = [part for module in modules for part in module.modules()]
+    modes = [part.training for part in every]
     for module in modules:
         module.eval()
     try:
         yield
     finally:
-        for module, mode in zip(modules, modes, strict=True):
-            module.train(mode)
+        # Not `train(mode)`, which would hand a parent's mode down to its parts.
+        for part, mode in zip(every, modes, strict=True):
+            part.training = mode
 
 
 def _after_warmup(parts: list[Float32Array], n_bars: int, lead: int) -> Float32Array:
@@ -95,4 +81,6 @@ def _require_usable(encoder: StageOneEncoder, features: Float32Array) -> None:
         raise ShapeError(f"expected features of shape (n_bars, {encoder.n_features}), got {features.shape}")
     finite = np.isfinite(features).all(axis=1)
     if not finite.all():
-        raise DataError(f"features at row {int(np.argmin(finite))} are not finite: pass only the bars after the warm-up")
+        raise DataError(
+            f"features at row {int(np.argmin(finite))} are not finite: leave out the warm-up"
+        )

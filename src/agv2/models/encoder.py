@@ -48,7 +48,8 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         y = nn.functional.gelu(self.convolution(self.norm(x)))
-        return x.narrow(1, x.shape[1] - y.shape[1], y.shape[1]) + self.dropout(self.mix(y))
+        mixed: Tensor = self.dropout(self.mix(y))
+        return x.narrow(1, x.shape[1] - y.shape[1], y.shape[1]) + mixed
 
 
 class StageOneEncoder(nn.Module):

@@ -101,7 +101,7 @@ def reconstruction_baselines(features: Float32Array, masked: BoolArray, counted:
     after = np.searchsorted(visible, wanted)
     left, right = visible[after - 1], visible[after]
     share = ((wanted - left) / (right - left))[:, None]
-    guesses = {
+    guesses: dict[str, NDArray[Any]] = {
         "zero": np.zeros((1, features.shape[1])),
         "last value": features[left],
         "linear interpolation": (1.0 - share) * features[left] + share * features[right],

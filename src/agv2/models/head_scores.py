@@ -11,7 +11,7 @@ from agv2.models.config import EncoderConfig
 from agv2.models.embedding import embed_history
 from agv2.models.head_baselines import quantile_baselines, reconstruction_baselines, regime_baselines
 from agv2.models.losses import pinball_loss, reconstruction_loss
-from agv2.models.masked_model import MaskedModel
+from agv2.models.masked_model import MaskedModel, interpolated
 from agv2.models.training_batches import masked_spans
 from agv2.models.training_rows import PurgedRows, TrainingSeries
 
@@ -84,7 +84,8 @@ def head_losses(
             shown = model.hide(torch.from_numpy(features), torch.from_numpy(masked)).numpy()
             embedding = embed_history(model.encoder, model.heads, shown).embedding
             read = torch.from_numpy(embedding[np.flatnonzero(counted) + config.mask_span])
-            rebuilt.append(model.heads.reconstruct(read))
+            line = interpolated(torch.from_numpy(features)[None], torch.from_numpy(masked)[None])[0]
+            rebuilt.append(model.heads.reconstruct(read, line[torch.from_numpy(counted)]))
             wanted.append(torch.from_numpy(features[counted]))
     losses: dict[str, float] = {}
     future, classes = np.concatenate(returns), np.concatenate(labels)
@@ -97,9 +98,7 @@ def head_losses(
         losses["regime"] = float(-np.log(np.maximum(right, 1e-12)).mean())
     target = torch.cat(wanted)
     if len(target):
-        losses["reconstruction"] = float(
-            reconstruction_loss(torch.cat(rebuilt), target, torch.ones(len(target), dtype=torch.bool))
-        )
+        losses["reconstruction"] = float(reconstruction_loss(torch.cat(rebuilt), target))
     return losses
 
 

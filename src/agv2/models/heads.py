@@ -1,4 +1,4 @@
-"""What the embedding is asked to predict."""
+"""What the encoder is asked to predict."""
 
 from typing import NamedTuple, cast
 
@@ -13,10 +13,18 @@ __all__ = ["HeadPredictions", "MultiTaskHeads"]
 REGIMES = 3
 # exp of ± this spans e±6: a quantile gap hundreds of times the usual one is an overflow, not a forecast.
 LOG_GAP_RANGE = 6.0
+# Gains below one slow what is mostly noise. Volatility is what a bar tells best, and it tells it linearly; the centre
+# and the shape of the distribution, and all that goes through the deep embedding, overfit first. Regimes last hundreds
+# of bars, so that a fold holds few of them, however many bars it has.
+SHAPE_GAIN = 0.1
+REGIME_GAIN = 0.1
+import os as _os
+
+EMBEDDING_GAIN = float(_os.environ.get("EG", "0.1"))
 
 
 class HeadPredictions(NamedTuple):
-    """Outputs of the heads for each embedding.
+    """Outputs of the heads for each bar.
 
     Attributes:
         quantiles: (..., horizons × levels) of the forward return in σ·√h, rising within each horizon.
@@ -27,22 +35,34 @@ class HeadPredictions(NamedTuple):
     regime_logits: Tensor
 
 
-def _perceptron(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
-    last = nn.Linear(hidden, outputs)
-    # A head starts at its bias, which is its unconditional baseline, and moves only as far as the data push it.
-    nn.init.zeros_(last.weight)
-    nn.init.zeros_(last.bias)
-    return nn.Sequential(nn.Linear(inputs, hidden), nn.GELU(), last)
+class ResidualHead(nn.Module):
+    """Linear in the bar's own features, plus a small part of a perceptron on the embedding.
+
+    It starts at zero and moves only as far as the data push it.
+    """
+
+    def __init__(self, n_features: int, config: EncoderConfig, outputs: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(n_features, outputs)
+        self.hidden = nn.Linear(config.embedding_dim, config.head_channels)
+        self.dropout = nn.Dropout(config.dropout)
+        self.deep = nn.Linear(config.head_channels, outputs, bias=False)
+        for zeroed in (self.linear.weight, self.linear.bias, self.deep.weight):
+            nn.init.zeros_(zeroed)
+
+    def forward(self, embedding: Tensor, bars: Tensor) -> Tensor:
+        deep = self.deep(self.dropout(nn.functional.gelu(self.hidden(embedding))))
+        return cast(Tensor, self.linear(bars) + EMBEDDING_GAIN * deep)
 
 
 class MultiTaskHeads(nn.Module):
-    """Quantile, regime and reconstruction heads on one embedding.
+    """Quantile, regime and reconstruction heads.
 
-    The quantile head predicts the median and the logarithms of the gaps between neighbouring levels, so quantiles
-    cannot cross, and a change of volatility is one common shift of the logarithms.
+    The quantile head predicts, per horizon, the median, the logarithms of the gaps between neighbouring levels and one
+    logarithm added to all of them: quantiles cannot cross, and a change of volatility is one number.
 
     Args:
-        n_features: features per bar, which the reconstruction head gives back.
+        n_features: normalised features per bar.
         config: widths, horizons and levels.
     """
 
@@ -50,41 +70,58 @@ class MultiTaskHeads(nn.Module):
         super().__init__()
         self.horizons, self.levels = len(config.horizons), len(config.quantile_levels)
         self.middle = config.quantile_levels.index(0.5)
-        self.quantile = _perceptron(config.embedding_dim, config.head_channels, config.quantile_outputs)
-        self.regime = _perceptron(config.embedding_dim, config.head_channels, REGIMES)
-        self.reconstruction = _perceptron(config.embedding_dim, config.head_channels, n_features)
+        self.quantile = ResidualHead(n_features, config, self.horizons * (1 + self.levels))
+        self.regime = ResidualHead(n_features, config, REGIMES)
+        self.reconstruction = nn.Sequential(
+            nn.Linear(config.embedding_dim, config.head_channels),
+            nn.GELU(),
+            nn.Linear(config.head_channels, n_features),
+        )
+        nn.init.zeros_(cast(nn.Linear, self.reconstruction[-1]).weight)
+        nn.init.zeros_(cast(nn.Linear, self.reconstruction[-1]).bias)
+        self.register_buffer("log_gaps", torch.zeros(self.horizons, self.levels - 1))
+        self.register_buffer("medians", torch.zeros(self.horizons, 1))
+        self.register_buffer("log_shares", torch.zeros(REGIMES))
 
-    def forward(self, embedding: Tensor) -> HeadPredictions:
-        """Predictions for each embedding, (..., D)."""
-        return HeadPredictions(self._quantiles(embedding), self.regime(embedding))
-
-    def reconstruct(self, embedding: Tensor) -> Tensor:
-        """(..., n_features) normalised features of the bar `mask_span` before the embedding's own."""
-        return cast(Tensor, self.reconstruction(embedding))
-
-    def start_at_baseline(self, quantiles: FloatArray, regime_frequencies: FloatArray) -> None:
-        """Set the biases so that an untrained head predicts the unconditional distribution.
+    def forward(self, embedding: Tensor, bars: Tensor) -> HeadPredictions:
+        """Predictions for each bar.
 
         Args:
-            quantiles: (horizons, levels) of the training targets.
-            regime_frequencies: (3,) shares of the training labels.
+            embedding: (..., D) of the bars.
+            bars: (..., F) their normalised features.
         """
-        raw = torch.zeros(self.horizons, self.levels, dtype=torch.float64)
-        values = torch.from_numpy(quantiles)
-        gaps = values.diff(dim=-1).clamp_min(1e-3).log()
-        raw[:, self.middle] = values[:, self.middle]
-        raw[:, : self.middle] = gaps[:, : self.middle]
-        raw[:, self.middle + 1 :] = gaps[:, self.middle :]
-        shares = torch.from_numpy(regime_frequencies).clamp_min(1e-3)
-        with torch.no_grad():
-            cast(nn.Linear, self.quantile[-1]).bias.copy_(raw.flatten())
-            cast(nn.Linear, self.regime[-1]).bias.copy_((shares / shares.sum()).log())
+        return HeadPredictions(
+            self._quantiles(embedding, bars), self.get_buffer("log_shares") + self.regime(embedding, bars)
+        )
 
-    def _quantiles(self, embedding: Tensor) -> Tensor:
-        raw = self.quantile(embedding).unflatten(-1, (self.horizons, self.levels))
-        below, median, above = raw.split([self.middle, 1, self.levels - self.middle - 1], dim=-1)
-        below = below.clamp(-LOG_GAP_RANGE, LOG_GAP_RANGE).exp()
-        above = above.clamp(-LOG_GAP_RANGE, LOG_GAP_RANGE).exp()
+    def reconstruct(self, embedding: Tensor, interpolated: Tensor) -> Tensor:
+        """Normalised features of hidden bars, as a correction of the line between their visible neighbours.
+
+        Args:
+            embedding: (..., D) of the bar `mask_span` after each hidden one.
+            interpolated: (..., F) features interpolated over the hidden span.
+        """
+        return interpolated + cast(Tensor, self.reconstruction(embedding))
+
+    def start_at_baseline(self, quantiles: FloatArray, regime_shares: FloatArray) -> None:
+        """Make an untrained head predict the unconditional distribution of the training targets.
+
+        Args:
+            quantiles: (horizons, levels) of the returns.
+            regime_shares: (3,) of the labels.
+        """
+        values = torch.from_numpy(quantiles)
+        shares = torch.from_numpy(regime_shares).clamp_min(1e-3)
+        self.get_buffer("log_gaps").copy_(values.diff(dim=-1).clamp_min(1e-3).log())
+        self.get_buffer("medians").copy_(values[:, self.middle, None])
+        self.get_buffer("log_shares").copy_((shares / shares.sum()).log())
+
+    def _quantiles(self, embedding: Tensor, bars: Tensor) -> Tensor:
+        raw = self.quantile(embedding, bars).reshape(*bars.shape[:-1], self.horizons, 1 + self.levels)
+        log_scale, shift, shape = raw.split([1, 1, self.levels - 1], dim=-1)
+        log_gaps = self.get_buffer("log_gaps") + log_scale + SHAPE_GAIN * shape
+        gaps = log_gaps.clamp(-LOG_GAP_RANGE, LOG_GAP_RANGE).exp()
+        median = self.get_buffer("medians") + SHAPE_GAIN * shift
+        below, above = gaps.split([self.middle, self.levels - 1 - self.middle], dim=-1)
         lower = median - below.flip(-1).cumsum(-1).flip(-1)
-        upper = median + above.cumsum(-1)
-        return torch.cat([lower, median, upper], dim=-1).flatten(-2)
+        return torch.cat([lower, median, median + above.cumsum(-1)], dim=-1).flatten(-2)

@@ -21,7 +21,7 @@ def pinball_loss(quantiles: Tensor, returns: Tensor, levels: Tensor) -> Tensor:
     Source: Koenker and Bassett (1978), Econometrica 46(1), 33-50.
     """
     known = ~returns.isnan()
-    error = returns.nan_to_num().unsqueeze(-1) - quantiles.unflatten(-1, (returns.shape[-1], len(levels)))
+    error = returns.nan_to_num().unsqueeze(-1) - quantiles.reshape(*returns.shape, len(levels))
     loss = torch.maximum(levels * error, (levels - 1.0) * error).mean(-1)
     return (loss * known).sum() / known.sum().clamp_min(1)
 
@@ -40,16 +40,14 @@ def regime_loss(logits: Tensor, labels: Tensor) -> Tensor:
     return total / (labels >= 0).sum().clamp_min(1)
 
 
-def reconstruction_loss(predicted: Tensor, features: Tensor, masked: Tensor) -> Tensor:
-    """Mean Huber loss over the features of the masked bars.
+def reconstruction_loss(predicted: Tensor, features: Tensor) -> Tensor:
+    """Mean Huber loss over hidden bars and their features.
 
     Args:
-        predicted: (..., F) features given back.
-        features: (..., F) the bars before they were masked.
-        masked: (...) True where a bar counts.
+        predicted: (n_hidden, F) features given back.
+        features: (n_hidden, F) as they were before they were hidden.
 
     Returns:
-        Scalar >= 0, 0 where every masked bar is given back; 0 if no bar is masked.
+        Scalar >= 0, 0 where every hidden bar is given back; 0 if none is hidden.
     """
-    loss = functional.huber_loss(predicted, features, reduction="none").mean(-1)
-    return (loss * masked).sum() / masked.sum().clamp_min(1)
+    return functional.huber_loss(predicted, features, reduction="sum") / max(features.numel(), 1)

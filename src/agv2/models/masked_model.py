@@ -1,7 +1,7 @@
 """Encoder, heads and mask as one module: what pretraining trains."""
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +12,7 @@ from agv2.models.heads import MultiTaskHeads
 from agv2.models.losses import pinball_loss, reconstruction_loss, regime_loss
 from agv2.models.training_batches import Batch
 
-__all__ = ["HeadLosses", "MaskedModel", "Progress"]
+__all__ = ["HeadLosses", "MaskedModel", "Progress", "interpolated"]
 
 Progress = Callable[[int, int, Mapping[str, float]], None]
 """Called after each training step with the step (from 1), the number of steps and each head's loss on its batch."""
@@ -51,20 +51,28 @@ class MaskedModel(nn.Module):
 
     def forward(self, batch: Batch) -> HeadLosses:
         """Losses of one batch; hidden bars count for reconstruction, known targets for the others."""
-        embedding = self.encoder(self.hide(batch.features, batch.masked))
-        predictions = self.heads(embedding)
-        return HeadLosses(
-            pinball_loss(predictions.quantiles, batch.returns, cast(Tensor, self.levels)),
-            regime_loss(predictions.regime_logits, batch.regime),
-            self._reconstruction(embedding, batch),
-        )
-
-    def _reconstruction(self, embedding: Tensor, batch: Batch) -> Tensor:
+        shown = self.hide(batch.features, batch.masked)
+        embedding = self.encoder(shown)
         rows = embedding.shape[1]
-        first = batch.features.shape[1] - rows - self.delay
-        features = batch.features.narrow(1, first, rows)
+        predictions = self.heads(embedding, shown.narrow(1, shown.shape[1] - rows, rows))
+        first = shown.shape[1] - rows - self.delay
         masked = batch.masked.narrow(1, first, rows)
         # Only the hidden bars go through the head: they are a twentieth of all.
-        return reconstruction_loss(
-            self.heads.reconstruct(embedding[masked]), features[masked], masked[masked]
+        wanted = batch.features.narrow(1, first, rows)[masked]
+        guess = interpolated(batch.features, batch.masked).narrow(1, first, rows)[masked]
+        return HeadLosses(
+            pinball_loss(predictions.quantiles, batch.returns, self.get_buffer("levels")),
+            regime_loss(predictions.regime_logits, batch.regime),
+            reconstruction_loss(self.heads.reconstruct(embedding[masked], guess), wanted),
         )
+
+
+def interpolated(features: Tensor, masked: Tensor) -> Tensor:
+    """(B, T, F) features with straight lines over the masked spans, none of which touches an end."""
+    n_bars = features.shape[1]
+    place = torch.arange(n_bars).expand_as(masked)
+    left = place.masked_fill(masked, -1).cummax(dim=1).values
+    right = place.masked_fill(masked, n_bars).flip(1).cummin(dim=1).values.flip(1)
+    share = ((place - left) / (right - left).clamp_min(1)).unsqueeze(-1).to(features.dtype)
+    before, after = (features.gather(1, i.unsqueeze(-1).expand_as(features)) for i in (left, right))
+    return before + share * (after - before)

@@ -72,7 +72,9 @@ def training_batches(
             masked = masked_spans(
                 length + config.window - 1, config.mask_ratio if hide else 0.0, config.mask_span, generator
             )
-            chunks.append(_chunk(series[which], range(start, min(start + length, allowed.stop)), length, masked, config))
+            chunks.append(
+                _chunk(series[which], range(start, min(start + length, allowed.stop)), length, masked, config)
+            )
         yield Batch(*(torch.stack(parts) for parts in zip(*chunks, strict=True)))
 
 
@@ -86,7 +88,9 @@ def _chunk(one: TrainingSeries, rows: range, length: int, masked: BoolArray, con
         torch.from_numpy(np.pad(features, ((0, missing), (0, 0)))),
         torch.from_numpy(masked & ~visible),
         torch.from_numpy(
-            np.pad(one.future[rows.start : rows.stop], ((0, missing), (0, 0)), constant_values=np.nan).astype(np.float32)
+            np.pad(one.future[rows.start : rows.stop], ((0, missing), (0, 0)), constant_values=np.nan).astype(
+                np.float32
+            )
         ),
         torch.from_numpy(np.pad(one.regime[rows.start : rows.stop], (0, missing), constant_values=-1)),
     )

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 import lightning.pytorch as pl
 import numpy as np
 import torch
+from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor
 
 from agv2.models.config import EncoderConfig
@@ -70,7 +71,10 @@ class _Endless:
 
 
 class _PretrainingTask(pl.LightningModule):
-    """Weighted head losses, one-cycle learning rate, and a look at the selection rows every so many steps."""
+    """Weighted head losses, one-cycle learning rate, and a look at the selection rows every so many steps.
+
+    Lightning's own validation loop is not used: the selection rows are embedded in one pass like any history.
+    """
 
     def __init__(
         self,
@@ -89,8 +93,9 @@ class _PretrainingTask(pl.LightningModule):
         self.best_step, self.best_loss, self.stale = 0, self._selection_loss(), 0
         self.latest: HeadLosses | None = None
 
-    def training_step(self, batch: Batch, batch_index: int) -> Tensor:  # type: ignore[override]  # lightning: Any
-        self.latest = losses = self.model(batch)
+    def training_step(self, batch: Batch, batch_index: int) -> Tensor:
+        losses: HeadLosses = self.model(batch)
+        self.latest = losses
         weights = self.config.head_weights
         return (
             weights.quantiles * losses.quantiles
@@ -105,7 +110,7 @@ class _PretrainingTask(pl.LightningModule):
         if step % self.every == 0 or step == self.steps:
             self._look(step)
 
-    def configure_optimizers(self):
+    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         decayed = [p for p in self.model.parameters() if p.ndim > 1]
         others = [p for p in self.model.parameters() if p.ndim <= 1]
         optimizer = torch.optim.AdamW(
@@ -116,7 +121,7 @@ class _PretrainingTask(pl.LightningModule):
         schedule = torch.optim.lr_scheduler.OneCycleLR(
             optimizer, self.config.learning_rate, total_steps=self.steps + 1, pct_start=WARMUP_SHARE
         )
-        return [optimizer], [{"scheduler": schedule, "interval": "step"}]
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def _look(self, step: int) -> None:
         loss = self._selection_loss()
@@ -129,7 +134,8 @@ class _PretrainingTask(pl.LightningModule):
 
     def _selection_loss(self) -> float:
         losses = head_losses(self.model, self.series, self.select, self.config)
-        return sum(getattr(self.config.head_weights, head) * loss for head, loss in losses.items())
+        weights = self.config.head_weights.model_dump()
+        return float(sum(weights[head] * loss for head, loss in losses.items()))
 
 
 @contextmanager

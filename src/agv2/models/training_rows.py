@@ -90,16 +90,16 @@ def purged_rows(series: Sequence[TrainingSeries], config: EncoderConfig) -> list
         int(stamps[min(int(count * (1.0 - share * config.validation_fraction)), count - 1)]) for share in (1.0, 0.5)
     )
     split = [_split(one, lead, reach, config.embargo_bars, select_ns, score_ns) for one in series]
-    train, select, score = (sum(len(part) for part in parts) for parts in
-                            ([s.train for s in split], [s.select for s in split], [s.score for s in split]))
+    train, select, score = (
+        sum(len(part) for part in parts)
+        for parts in ([s.train for s in split], [s.select for s in split], [s.score for s in split])
+    )
     if train < MIN_ROWS or not select or not score:
         raise DataError(f"{train} training, {select} selection and {score} scoring rows are too few: {needed}")
     return split
 
 
-def _split(
-    one: TrainingSeries, lead: int, reach: int, embargo: int, select_ns: int, score_ns: int
-) -> PurgedRows:
+def _split(one: TrainingSeries, lead: int, reach: int, embargo: int, select_ns: int, score_ns: int) -> PurgedRows:
     first, middle = (max(int(np.searchsorted(one.ts_ns, moment)), lead) for moment in (select_ns, score_ns))
     return PurgedRows(
         train=range(lead, max(lead, first - lead - reach - embargo)),

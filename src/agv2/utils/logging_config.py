@@ -9,7 +9,7 @@ from typing import Any, TextIO
 
 import structlog
 
-__all__ = ["configure_logging", "correlation", "redact"]
+__all__ = ["configure_logging", "correlation", "hide_secrets", "redact"]
 
 _HIDDEN = "[hidden]"
 _SECRET_KEY = re.compile(
@@ -62,11 +62,16 @@ def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Mutab
     return event
 
 
+def hide_secrets(text: str) -> str:
+    """`text` without bearer tokens and without the passwords of addresses."""
+    return _ADDRESS_PASSWORD.sub(rf"\g<scheme>:{_HIDDEN}@", _BEARER.sub(f"Bearer {_HIDDEN}", text))
+
+
 def _without_secrets(key: str, value: Any) -> Any:
     if _SECRET_KEY.search(key):
         return _HIDDEN
     if isinstance(value, str):
-        return _ADDRESS_PASSWORD.sub(rf"\g<scheme>:{_HIDDEN}@", _BEARER.sub(f"Bearer {_HIDDEN}", value))
+        return hide_secrets(value)
     if isinstance(value, dict):
         return {inner: _without_secrets(str(inner), item) for inner, item in value.items()}
     if isinstance(value, (list, tuple)):

@@ -1,8 +1,7 @@
 """`agv2 data`: bars in."""
 
-import enum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -13,13 +12,6 @@ __all__ = ["app"]
 app = typer.Typer(no_args_is_help=True)
 
 
-class Kind(enum.StrEnum):
-    """What a synthetic market holds."""
-
-    TREND = "trend"
-    NOISE = "noise"
-
-
 @app.callback()
 def _root() -> None:
     """Make bars."""
@@ -28,7 +20,9 @@ def _root() -> None:
 @app.command()
 def synth(
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="Parquet file; its name starts with the symbol.")],
-    kind: Annotated[Kind, typer.Option("--kind", help="`trend` has an edge to find, `noise` has none.")] = Kind.TREND,
+    kind: Annotated[
+        Literal["trend", "noise"], typer.Option("--kind", help="`trend` has an edge to find, `noise` has none.")
+    ] = "trend",
     bars: Annotated[int, typer.Option("--bars", metavar="N", min=1, help="Number of bars.")] = 12_000,
     timeframe: Annotated[str, typer.Option("--timeframe", metavar="TF", help="Such as 5m, 1h, 1d.")] = "1h",
     seed: Annotated[int, typer.Option("--seed", min=0, help="The same seed gives the same bars.")] = 7,
@@ -41,12 +35,12 @@ def synth(
     """
     parse_overrides(config, overrides)
     from agv2.core.errors import DataError
-    from agv2.data.bars_file import symbol_of
-    from agv2.data.synthetic import synthetic_bars, write_bars
+    from agv2.data.bars_file import symbol_of, write_bars
+    from agv2.data.synthetic import synthetic_bars
 
     if out.exists():
         raise DataError(f"{out}: exists already; remove it or write elsewhere")
-    made = synthetic_bars(kind.value, bars, seed, timeframe=timeframe, symbol=symbol_of(out))
+    made = synthetic_bars(kind, bars, seed, timeframe=timeframe, symbol=symbol_of(out))
     out.parent.mkdir(parents=True, exist_ok=True)
     write_bars(made, out)
-    typer.echo(f"{out}: {len(made):,} bars of {made.symbol}, {made.timeframe.name}, {kind.value}, seed {seed}")
+    typer.echo(f"{out}: {len(made):,} bars of {made.symbol}, {made.timeframe.name}, {kind}, seed {seed}")

@@ -67,28 +67,30 @@ def main(argv: Sequence[str] | None = None) -> None:
     except SystemExit as leaving:
         if leaving.code == _INTERRUPTED:
             hint = "; continue with the same command and --resume" if words[:1] == ["run"] else ""
-            print(f"agv2: interrupted{hint}", file=sys.stderr)  # noqa: T201 - the command's own last line
+            sys.stderr.write(f"agv2: interrupted{hint}\n")
         raise
     except Exception as error:  # noqa: BLE001 - the last door: a person gets a line, not a stack
         _fail(f"unexpected {type(error).__name__}: {error}; this is a fault of AGV2, {_keep(error)}", error)
 
 
 def _fail(message: str, error: Exception) -> None:
+    from agv2.utils.logging_config import hide_secrets
+
     if os.environ.get("AGV2_DEBUG") == "1":
-        traceback.print_exception(error)
-    print(f"agv2: {' '.join(message.split())}", file=sys.stderr)  # noqa: T201 - exactly one line
+        sys.stderr.write(hide_secrets("".join(traceback.format_exception(error))))
+    sys.stderr.write(f"agv2: {' '.join(hide_secrets(message).split())}\n")
     raise SystemExit(_FAILED)
 
 
 def _keep(error: Exception) -> str:
     """Write the traceback, without secrets, where a bug report can take it from."""
-    from agv2.utils.logging_config import redact
+    from agv2.utils.logging_config import hide_secrets
 
-    text = redact(None, "error", {"event": "".join(traceback.format_exception(error))})["event"]
+    text = hide_secrets("".join(traceback.format_exception(error)))
     with tempfile.NamedTemporaryFile(
         "w", prefix="agv2-error-", suffix=".log", delete=False, encoding="utf-8"
     ) as report:
-        report.write(str(text))
+        report.write(text)
     return f"details in {report.name}"
 
 

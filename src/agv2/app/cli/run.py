@@ -1,22 +1,14 @@
 """`agv2 run`: the main job, from a user's bars to an honest report."""
 
-import enum
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from agv2.app.cli.options import ConfigOption, SetOption, parse_overrides
 
 __all__ = ["run"]
-
-
-class Profile(enum.StrEnum):
-    """How much work a run does."""
-
-    QUICK = "quick"
-    STANDARD = "standard"
-    THOROUGH = "thorough"
 
 
 def run(
@@ -29,8 +21,9 @@ def run(
         typer.Option("--symbol", metavar="NAME...", help="One a file, in order; else the file name up to the first _."),
     ] = None,
     profile: Annotated[
-        Profile, typer.Option("--profile", help="Minutes, an hour, or overnight on two cores.")
-    ] = Profile.QUICK,
+        Literal["quick", "standard", "thorough"],
+        typer.Option("--profile", help="Minutes, an hour, or overnight on two cores."),
+    ] = "quick",
     seed: Annotated[int, typer.Option("--seed", min=0, help="The same seed gives the same results.")] = 7,
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue a run that was stopped, from its last finished stage.")
@@ -47,18 +40,22 @@ def run(
     from agv2.app.run import RunRequest
     from agv2.app.run import run as start
 
-    start(
+    outcome = start(
         RunRequest(
             bars=tuple(bars),
             symbols=tuple(symbol or ()),
             out=out,
-            profile=profile.value,
+            profile=profile,
             seed=seed,
             resume=resume,
             config_dir=config,
             overrides=settings,
             quiet=as_json,
+            command=("agv2", *sys.argv[1:]),
         )
     )
     if as_json:
-        typer.echo((out / "summary.json").read_text(encoding="utf-8"), nl=False)
+        typer.echo((outcome.out / "summary.json").read_text(encoding="utf-8"), nl=False)
+    else:
+        typer.echo(outcome.verdict_text)
+        typer.echo(f"report: {outcome.report}")

@@ -1,6 +1,7 @@
 """The last fold bar by bar: candles, trades and the stops in force, cut into pages that fit a screen."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -8,9 +9,9 @@ import numpy as np
 from agv2.backtest.report.numerals import Unit, format_number, format_stamp
 from agv2.backtest.report.paths import SPAN
 from agv2.backtest.report.reading import RunRecord
-from agv2.backtest.report.round_trips import RoundTrip, round_trips
 from agv2.backtest.report.scales import Tick, time_ticks, value_ticks
 from agv2.backtest.report.words import in_words
+from agv2.backtest.trades import Trade, round_trips
 from agv2.core.arrays import FloatArray, IntArray
 
 __all__ = ["CandleFigure", "candle_figures"]
@@ -58,7 +59,7 @@ class CandleFigure:
     fold: int
     pages: tuple[CandlePage, ...]
     first_shown: int
-    trades: tuple[RoundTrip, ...]
+    trades: tuple[Trade, ...]
     left_out: int
     hover: dict[str, Any]
 
@@ -73,7 +74,9 @@ class _Candles:
 
 def candle_figures(record: RunRecord) -> list[CandleFigure]:
     """One figure per symbol of the run's last fold; none when the run left no bars."""
-    return [_figure(record, symbol) for symbol in record.books if _bars(record, symbol) is not None]
+    trades = round_trips(record.rows)
+    found = ((symbol, _bars(record, symbol)) for symbol in record.books)
+    return [_figure(record, symbol, candles, trades) for symbol, candles in found if candles is not None]
 
 
 def _bars(record: RunRecord, symbol: str) -> _Candles | None:
@@ -83,7 +86,7 @@ def _bars(record: RunRecord, symbol: str) -> _Candles | None:
     if rows.is_empty():
         return None
     ts_ns = rows["ts"].dt.epoch("ns").to_numpy()
-    decisions = record.decisions.filter(symbol=symbol).sort("ts")
+    decisions = record.rows.decisions.filter(symbol=symbol).sort("ts")
     decided = decisions["ts"].dt.epoch("ns").to_numpy()
     levels = []
     for column in ("stop", "target"):
@@ -96,15 +99,13 @@ def _bars(record: RunRecord, symbol: str) -> _Candles | None:
     return _Candles(ts_ns, rows.select("open", "high", "low", "close").to_numpy(), *levels)
 
 
-def _figure(record: RunRecord, symbol: str) -> CandleFigure:
-    candles = _bars(record, symbol)
-    assert candles is not None, "candle_figures asked for a symbol without bars"
+def _figure(record: RunRecord, symbol: str, candles: _Candles, trades: tuple[Trade, ...]) -> CandleFigure:
     n_bars = len(candles.ts_ns)
-    trips = [trip for trip in round_trips(record.fills, symbol) if trip.exited_ns >= candles.ts_ns[0]]
+    trips = [trade for trade in trades if trade.symbol == symbol and trade.closed_ns >= candles.ts_ns[0]]
     shown = min(n_bars, _MOST_BARS // len(record.books))
     n_pages = max(1, -(-shown // _PAGE_BARS))
     edges = np.linspace(n_bars - shown, n_bars, n_pages + 1).astype(int)
-    pages = tuple(_page(symbol, candles, trips, a, b) for a, b in zip(edges[:-1], edges[1:], strict=True))
+    pages = tuple(_page(symbol, candles, trips, a, b) for a, b in pairwise(edges.tolist()))
     busy = [index for index, page in enumerate(pages) if page.markers]
     digits = 2 if candles.prices.max() >= 100 else 4 if candles.prices.max() >= 1 else 6
     seconds = candles.ts_ns[edges[0] :] // 1_000_000_000
@@ -128,9 +129,9 @@ def _figure(record: RunRecord, symbol: str) -> CandleFigure:
     )
 
 
-def _page(symbol: str, candles: _Candles, trips: list[RoundTrip], first: int, last: int) -> CandlePage:
+def _page(symbol: str, candles: _Candles, trips: list[Trade], first: int, last: int) -> CandlePage:
     ts_ns, prices = candles.ts_ns[first:last], candles.prices[first:last]
-    here = [trip for trip in trips if trip.entered_ns <= ts_ns[-1] and trip.exited_ns >= ts_ns[0]]
+    here = [trip for trip in trips if trip.opened_ns <= ts_ns[-1] and trip.closed_ns >= ts_ns[0]]
     low, high = float(prices[:, 2].min()), float(prices[:, 1].max())
     room = 0.06 * (high - low) if high > low else 0.01 * high
     low, high = low - room, high + room
@@ -142,7 +143,7 @@ def _page(symbol: str, candles: _Candles, trips: list[RoundTrip], first: int, la
     def across(stamp: int) -> float:
         return (int(np.searchsorted(candles.ts_ns, stamp)) - first + 0.5) * width
 
-    centre = (np.arange(len(ts_ns)) + 0.5) * width
+    centre: FloatArray = (np.arange(len(ts_ns), dtype=np.float64) + 0.5) * width
     y = down(prices)
     up = prices[:, 3] >= prices[:, 0]
     marks = value_ticks(low, high, 6)
@@ -161,7 +162,7 @@ def _page(symbol: str, candles: _Candles, trips: list[RoundTrip], first: int, la
         trips_lost=_segments([t for t in here if t.net_pnl <= 0], across, down),
         markers=tuple(marker for trip in here for marker in _markers(trip, ts_ns, across, down)),
         price_ticks=tuple(Tick(float(down(p)) / 10, format_number(p, Unit.PRICE)) for p in marks),
-        time_ticks=tuple(Tick((t.value + 0.5) * width / 10, t.text) for t in time_ticks(ts_ns)),
+        time_ticks=tuple(Tick((t.value + 0.5) * width / 10, t.text) for t in time_ticks(ts_ns, at_most=12)),
     )
 
 
@@ -192,21 +193,23 @@ def _steps(y: FloatArray, width: float) -> str:
     return "".join(parts)
 
 
-def _segments(trips: list[RoundTrip], across: Any, down: Any) -> str:
+def _segments(trips: list[Trade], across: Any, down: Any) -> str:
     return "".join(
-        f"M{across(t.entered_ns):.5g} {down(t.entry_price):.4g}L{across(t.exited_ns):.5g} {down(t.exit_price):.4g}"
+        f"M{across(t.opened_ns):.5g} {down(t.entry_price):.4g}L{across(t.closed_ns):.5g} {down(t.exit_price):.4g}"
         for t in trips
     )
 
 
-def _markers(trip: RoundTrip, ts_ns: IntArray, across: Any, down: Any) -> list[Marker]:
+def _markers(trip: Trade, ts_ns: IntArray, across: Any, down: Any) -> list[Marker]:
     side = "long" if trip.side > 0 else "short"
     size = format_number(trip.units, Unit.RATIO)
     result = format_number(trip.net_pnl, Unit.MONEY, signed=True)
+    if np.isfinite(trip.r_multiple):
+        result += f" ({format_number(trip.r_multiple, Unit.R, signed=True)})"
     ends = [
-        (trip.entered_ns, trip.entry_price, side, f"enter {side} {size} at {{price}}"),
-        (trip.exited_ns, trip.exit_price, f"{_EXIT_STYLES.get(trip.reason, 'exit')} {_tone(trip)}",
-         f"{in_words(trip.reason)} of a {side} at {{price}}: {result}"),
+        (trip.opened_ns, trip.entry_price, side, f"enter {side} {size} at {{price}}"),
+        (trip.closed_ns, trip.exit_price, f"{_EXIT_STYLES.get(trip.exit_reason, 'exit')} {_tone(trip)}",
+         f"{in_words(trip.exit_reason)} of a {side} at {{price}}: {result}"),
     ]  # fmt: skip
     return [
         Marker(across(at) / 10, float(down(price)) / 10, style,
@@ -216,5 +219,5 @@ def _markers(trip: RoundTrip, ts_ns: IntArray, across: Any, down: Any) -> list[M
     ]  # fmt: skip
 
 
-def _tone(trip: RoundTrip) -> str:
+def _tone(trip: Trade) -> str:
     return "won" if trip.net_pnl > 0 else "lost"

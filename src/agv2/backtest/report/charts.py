@@ -61,6 +61,7 @@ class _Series:
     ts_ns: IntArray
     values: FloatArray  # as shown: fractions
     area: bool = False
+    steps: bool = False
 
 
 def equity_figure(record: RunRecord) -> EquityFigure:
@@ -73,8 +74,9 @@ def equity_figure(record: RunRecord) -> EquityFigure:
     falls = [drawdown, *(_fall(gain) for gain in gains[1:] if gain.name == in_words("buy_and_hold"))]
     with np.errstate(divide="ignore", invalid="ignore"):
         net = np.nan_to_num((equity - curve["cash"].to_numpy()) / equity, posinf=0.0, neginf=0.0)
-    exposure = _Series("Net position", "s0", ts_ns, net, area=True)
-    low, high = (1.0 + fold(fold(s.values) for s in gains) for fold in (min, max))  # type: ignore[type-var, operator]
+    exposure = _Series("Net position", "s0", ts_ns, net, area=True, steps=True)
+    low = 1.0 + min(float(gain.values.min()) for gain in gains)
+    high = 1.0 + max(float(gain.values.max()) for gain in gains)
     log_scale = bool(low > 0 and high / low > _LOG_FROM)
     halted = curve["halted"].to_numpy()
     groups = (
@@ -159,17 +161,25 @@ def _panel(
         x, y = _across(one.ts_ns[kept], axis), down(one.values[kept])
         close_at = zero if one.area else None
         last = format_number(float(one.values[-1]), Unit.PERCENT, signed=key != "drawdown")
-        lines.append(Line(one.name, one.style, line_path(x, y, close_at=close_at), last, one.area))
+        lines.append(Line(one.name, one.style, line_path(x, y, close_at=close_at, steps=one.steps), last, one.area))
         seconds = (one.ts_ns[kept] - axis[0]) // 1_000_000_000
         hover.append({"t": np.diff(seconds, prepend=0).tolist(), "v": np.round(one.values[kept], 5).tolist()})
     marks = _log_marks(low, high) if log_scale else value_ticks(low, high, 6 if key == "equity" else 3)
     heights = down(np.array(marks)) / 10
-    ticks = tuple(Tick(float(h), format_number(v, Unit.PERCENT)) for h, v in zip(heights, marks, strict=True))
+    ticks = tuple(Tick(float(h), text) for h, text in zip(heights, _short_percents(marks), strict=True))
     ends = " to ".join(format_stamp(int(axis[i]), time=False) for i in (0, -1))
     last_words = "; ".join(f"{line.name} ends at {line.last}" for line in lines)
     extremes = f"lowest {format_number(float(series[0].values.min()), Unit.PERCENT)}"
     summary = f"{title}, {ends}. {last_words}; {extremes}."
     return Panel(key, title, summary, tuple(lines), ticks, zero if 0 <= zero <= SPAN else None, shade), hover
+
+
+def _short_percents(marks: list[float]) -> list[str]:
+    """Labels of an axis, without decimals where none of its marks needs one."""
+    texts = [format_number(mark, Unit.PERCENT) for mark in marks]
+    if any(abs(100 * mark - round(100 * mark)) > 1e-6 for mark in marks):
+        return texts
+    return [text.replace(".0\u202f", "\u202f").replace(".00\u202f", "\u202f") for text in texts]
 
 
 def _log_marks(low: float, high: float) -> list[float]:

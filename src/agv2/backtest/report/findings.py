@@ -59,7 +59,7 @@ def result_sentence(record: RunRecord) -> str:
 
 def cost_findings(record: RunRecord) -> CostFindings | None:
     """Costs from `oos/costs.json`, or recomputed from the fills when that is missing; None without a trade."""
-    if record.fills.is_empty():
+    if record.rows.fills.is_empty():
         return None
     costs = record.costs if record.costs is not None else _costs_from_fills(record)
     named = {name: float(costs[name]) for name in _COST_NAMES if costs.get(name) is not None}
@@ -91,7 +91,7 @@ def cost_findings(record: RunRecord) -> CostFindings | None:
 
 
 def _costs_from_fills(record: RunRecord) -> Mapping[str, Any]:
-    fills = record.fills
+    fills = record.rows.fills
     notional = float((fills["units"] * fills["mid"]).sum())
     slipped = float((fills["side"] * fills["units"] * (fills["price"] - fills["mid"])).sum())
     books = [record.curve(symbol) for symbol in record.books]
@@ -120,10 +120,15 @@ def _cost_sentence(record: RunRecord, costs: Mapping[str, float], gross: float, 
     break_even = float(level) if level is not None else before / notional
     if paid <= 0:
         return f"{charged}; the result would be zero at {format_number(break_even, Unit.BASIS_POINTS)}."
-    change = format_number(abs(break_even / paid - 1), Unit.PERCENT)
-    verb = "could have been {} higher before the gain was gone" if break_even > paid else "would have to be {} lower"
-    tail = "" if break_even > paid else " for the result to reach zero"
-    return f"{charged}; break-even is at {format_number(break_even, Unit.BASIS_POINTS)}: costs {verb.format(change)}{tail}."
+    times = break_even / paid
+    if times >= 2:
+        verdict = f"could have been {format_number(times, Unit.RATIO)} times as high before the gain was gone"
+    elif times >= 1:
+        verdict = f"could have been {format_number(times - 1, Unit.PERCENT)} higher before the gain was gone"
+    else:
+        verdict = f"would have to be {format_number(1 - times, Unit.PERCENT)} lower for the result to reach zero"
+    level_words = f"break-even is at {format_number(break_even, Unit.BASIS_POINTS)}"
+    return f"{charged}; {level_words}: costs {verdict}."
 
 
 def _caveat(record: RunRecord, net: float) -> str:

@@ -60,7 +60,7 @@ def fold_rows(record: RunRecord) -> list[FoldRow]:
         stamps = part["ts"].dt.epoch("ns")
         net = float(one["net_return"]) if one.get("net_return") is not None else returns[number]
         fall = 1.0 - part["equity"] / part["equity"].cum_max()
-        entered = record.fills.filter(fold=number)["reason"].is_in(["entry", "reverse"]).sum()
+        entered = record.rows.fills.filter(fold=number)["reason"].is_in(["entry", "reverse"]).sum()
         wide = 50.0 * min(abs(net) / reach, 1.0)
         gap = [format_number(policy.get(f"{key}_sharpe"), Unit.RATIO, signed=True) for key in ("train", "validation")]
         rows.append(

@@ -1,5 +1,7 @@
 """Numbers into SVG path data, in a square of 1000 x 1000 that the page stretches to fit."""
 
+from itertools import pairwise
+
 import numpy as np
 
 from agv2.core.arrays import FloatArray, IntArray
@@ -24,23 +26,31 @@ def keep_extremes(values: FloatArray, points: int) -> IntArray:
         return np.arange(n)
     edges = np.linspace(0, n, points // 2 + 1).astype(np.int64)
     kept = {0, n - 1}
-    for first, last in zip(edges[:-1], edges[1:], strict=True):
+    for first, last in pairwise(edges.tolist()):
         stretch = values[first:last]
-        kept.update((int(first + stretch.argmin()), int(first + stretch.argmax())))
+        kept.update((first + int(stretch.argmin()), first + int(stretch.argmax())))
     return np.array(sorted(kept), dtype=np.int64)
 
 
-def line_path(x: FloatArray, y: FloatArray, *, close_at: float | None = None) -> str:
+def line_path(x: FloatArray, y: FloatArray, *, close_at: float | None = None, steps: bool = False) -> str:
     """Path through the points; with `close_at`, the area between them and that height.
 
     Args:
         x: (n,) across, 0 to SPAN.
         y: (n,) down, 0 to SPAN.
         close_at: height of the area's far edge.
+        steps: hold each height until the next point instead of sloping towards it.
     """
     if len(x) == 0:
         return ""
-    points = "L".join(f"{across:.4g} {down:.4g}" for across, down in zip(x, y, strict=True))
+    if steps:
+        changed = np.concatenate(([True], y[1:] != y[:-1]))
+        turns = "".join(
+            f"H{across:.4g}V{down:.4g}" for across, down in zip(x[changed][1:], y[changed][1:], strict=True)
+        )
+        points = f"{x[0]:.4g} {y[0]:.4g}{turns}H{x[-1]:.4g}"
+    else:
+        points = "L".join(f"{across:.4g} {down:.4g}" for across, down in zip(x, y, strict=True))
     if close_at is None:
         return f"M{points}"
     return f"M{x[0]:.4g} {close_at:.4g}L{points}L{x[-1]:.4g} {close_at:.4g}Z"

@@ -4,28 +4,21 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from agv2.core.errors import DataError
+import polars as pl
 
-if TYPE_CHECKING:
-    import polars as pl
+from agv2.backtest.run_files import RunRows, read_run_rows
+from agv2.core.errors import DataError, InvariantError
 
 __all__ = ["ACCOUNT", "RunRecord", "read_run"]
 
 ACCOUNT = "ACCOUNT"
 
 _COLUMNS = {
-    "oos/fills.parquet": (
-        "fold", "symbol", "ts", "side", "units", "price", "mid", "commission", "reason", "order_id", "decided_ts",
-    ),
-    "oos/equity.parquet": (
-        "fold", "symbol", "ts", "equity", "cash", "units", "financing", "drawdown", "halted",
-    ),
-    "oos/decisions.parquet": ("fold", "symbol", "ts", "position", "size", "stop", "target"),
     "oos/baselines.parquet": ("name", "symbol", "ts", "equity"),
     "oos/last_fold_bars.parquet": ("symbol", "ts", "open", "high", "low", "close"),
-}  # fmt: skip
+}
 _SUMMARY_KEYS = (
     "schema", "symbols", "profile", "seed", "oos", "per_symbol", "significance", "baselines", "encoder", "verdict",
     "verdict_text", "notes", "runtime_s",
@@ -40,28 +33,26 @@ class RunRecord:
         summary: `summary.json`; all keys of DESIGN section 9 are there.
         provenance: `provenance.json`.
         config: file name to text of every `config/*.yaml`, sorted by name.
-        fills: `oos/fills.parquet`.
-        equity: `oos/equity.parquet`.
-        decisions: `oos/decisions.parquet`.
-        folds: `folds/K/fold.json` in order of fold.
+        rows: `oos/fills.parquet`, `oos/equity.parquet` and `oos/decisions.parquet`.
+        folds: `folds/K/fold.json` in order of K: fold, train_from, train_to (ISO stamps), net_return, sharpe,
+            max_drawdown, trades, encoder (a list of head, score, baseline, baseline_name, beats, train_score,
+            validation_score) and policy (steps, seconds, train_sharpe, validation_sharpe); each may be absent.
         baselines: `oos/baselines.parquet`: name, symbol, ts, equity.
         bars: `oos/last_fold_bars.parquet`: symbol, ts, open, high, low, close.
         costs: `oos/costs.json`: spread, slippage, commission, financing, gross_pnl, notional_traded,
             break_even_cost_frac; money of the account except the last, a fraction of the notional.
         intervals: `oos/intervals.json`: metric to (low, high).
-        error_rates: `oos/error_rates.json`: false_alarm_rate and power, fractions, with optional
-            false_alarm_interval, power_interval (low, high) and measured_on (a phrase).
+        error_rates: `oos/error_rates.json`: `rates`, a list of label, rate, low, high (fractions) and meaning, in
+            the order in which to show them.
     """
 
     summary: Mapping[str, Any]
     provenance: Mapping[str, Any]
     config: Mapping[str, str]
-    fills: "pl.DataFrame"
-    equity: "pl.DataFrame"
-    decisions: "pl.DataFrame"
+    rows: RunRows
     folds: tuple[Mapping[str, Any], ...]
-    baselines: "pl.DataFrame | None"
-    bars: "pl.DataFrame | None"
+    baselines: pl.DataFrame | None
+    bars: pl.DataFrame | None
     costs: Mapping[str, Any] | None
     intervals: Mapping[str, Any]
     error_rates: Mapping[str, Any] | None
@@ -76,9 +67,9 @@ class RunRecord:
         """The symbol whose equity rows are the whole account's."""
         return ACCOUNT if len(self.books) > 1 else self.books[0]
 
-    def curve(self, symbol: str) -> "pl.DataFrame":
+    def curve(self, symbol: str) -> pl.DataFrame:
         """Equity rows of one symbol (or of the account), in order of time."""
-        return self.equity.filter(symbol=symbol).sort("ts")
+        return self.rows.equity.filter(symbol=symbol).sort("ts")
 
 
 def read_run(run_dir: Path) -> RunRecord:
@@ -98,9 +89,7 @@ def read_run(run_dir: Path) -> RunRecord:
         summary=summary,
         provenance=_read_json(run_dir, "provenance.json"),
         config=config,
-        fills=_read_table(run_dir, "oos/fills.parquet"),
-        equity=_read_table(run_dir, "oos/equity.parquet"),
-        decisions=_read_table(run_dir, "oos/decisions.parquet"),
+        rows=_read_rows(run_dir),
         folds=tuple(_read_folds(run_dir)),
         baselines=_optional_table(run_dir, "oos/baselines.parquet"),
         bars=_optional_table(run_dir, "oos/last_fold_bars.parquet"),
@@ -110,7 +99,9 @@ def read_run(run_dir: Path) -> RunRecord:
     )
     for symbol in (*record.books, record.account):
         if record.curve(symbol).is_empty():
-            raise DataError(f"{run_dir / 'oos/equity.parquet'}: no rows of {symbol}, which summary.json names; run again")
+            raise DataError(
+                f"{run_dir / 'oos/equity.parquet'}: no rows of {symbol}; a finished run has them, run again"
+            )
     return record
 
 
@@ -131,12 +122,17 @@ def _optional_json(run_dir: Path, name: str) -> dict[str, Any] | None:
     return _read_json(run_dir, name) if (run_dir / name).exists() else None
 
 
-def _read_table(run_dir: Path, name: str) -> "pl.DataFrame":
-    import polars as pl
+def _read_rows(run_dir: Path) -> RunRows:
+    try:
+        return read_run_rows(run_dir / "oos")
+    except InvariantError as error:
+        raise DataError(f"{run_dir / 'oos'}: {error}; run again") from None
 
+
+def _optional_table(run_dir: Path, name: str) -> pl.DataFrame | None:
     path = run_dir / name
     if not path.exists():
-        raise DataError(f"{path}: missing; name the --out directory of a finished run")
+        return None
     try:
         frame = pl.read_parquet(path)
     except (OSError, pl.exceptions.PolarsError) as error:
@@ -145,10 +141,6 @@ def _read_table(run_dir: Path, name: str) -> "pl.DataFrame":
     if absent:
         raise DataError(f"{path}: no column {', '.join(absent)}; run again")
     return frame
-
-
-def _optional_table(run_dir: Path, name: str) -> "pl.DataFrame | None":
-    return _read_table(run_dir, name) if (run_dir / name).exists() else None
 
 
 def _read_folds(run_dir: Path) -> Iterator[dict[str, Any]]:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from agv2.core.arrays import IntArray
 from agv2.backtest.report.numerals import format_stamp
+from agv2.core.arrays import IntArray
 
 __all__ = ["Tick", "time_ticks", "value_ticks"]
 
@@ -46,7 +46,7 @@ def time_ticks(ts_ns: IntArray, at_most: int = 8) -> list[Tick]:
     months = ts_ns.astype("datetime64[ns]").astype("datetime64[M]").astype(np.int64)
     units: list[tuple[IntArray, str]] = [
         *((ts_ns // (hours * _HOUR_NS), "hour") for hours in (1, 3, 6, 12)),
-        *(((ts_ns // _DAY_NS + 3) // days, "day") for days in (1, 7, 14)),  # weeks from Monday
+        *(((ts_ns // _DAY_NS + 3) // days, "day") for days in (1, 2, 7, 14)),  # weeks from Monday
         *((months // count, "month") for count in (1, 3, 6)),
         *((months // (12 * years), "year") for years in (1, 2, 5, 10)),
     ]

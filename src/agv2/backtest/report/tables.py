@@ -1,5 +1,6 @@
 """The report's tables as rows of finished cells."""
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -13,12 +14,15 @@ from agv2.backtest.report.words import METRIC_GROUPS, Metric, in_words
 __all__ = ["Cell", "evidence_rows", "metric_table", "symbol_rows"]
 
 _EVIDENCE: tuple[tuple[str, str, Unit, str], ...] = (
-    ("psr", "Probabilistic Sharpe ratio", Unit.PERCENT, "probability that the true Sharpe ratio is above zero, were this the only trial"),
+    ("psr", "Probabilistic Sharpe ratio", Unit.PERCENT,
+     "how likely the true Sharpe ratio is above zero, were this the only trial"),
     ("dsr", "Deflated Sharpe ratio", Unit.PERCENT, "the same after allowing for every trial made on these bars"),
     ("n_trials", "Trials counted", Unit.COUNT, "settings and seeds tried on these bars, from the ledger"),
     ("n_effective_trials", "Effective trials", Unit.COUNT, "the same, counting like trials once"),
-    ("pbo", "Probability of overfitting", Unit.PERCENT, "how often the best setting in sample is below the median out of sample"),
-    ("spa_p_value", "Superior predictive ability, p", Unit.RATIO, "chance of a result this good if no trial beats its benchmark"),
+    ("pbo", "Probability of overfitting", Unit.PERCENT,
+     "how often the best in sample is below the median out of sample"),
+    ("spa_p_value", "Superior predictive ability, p", Unit.RATIO,
+     "chance of such a result if no trial beats its benchmark"),
 )  # fmt: skip
 
 
@@ -88,16 +92,21 @@ def _interval_cell(record: RunRecord, metric: Metric) -> Cell:
     ends = record.intervals.get(metric.key)
     if ends is None and metric.key == "sharpe":
         ends = record.summary["significance"].get("bootstrap_sharpe_ci")
-    if not ends or None in ends:
+    if not ends or any(end is None or not math.isfinite(end) for end in ends):
         return Cell("")
     low, high = (format_number(end, metric.unit, signed=metric.signed) for end in ends)
+    if "\u202f" in low and low.split("\u202f")[1:] == high.split("\u202f")[1:]:
+        low = low.split("\u202f")[0]  # the unit once, behind the second number
     return Cell(f"{low} to {high}")
 
 
 def _why(notes: Iterable[str], scope: str, key: str) -> str:
-    """The note that explains an undefined figure: the one naming its scope if any, else the first naming it at all."""
-    pattern = re.compile(rf"(?<![a-z0-9_]){re.escape(key)}(?![a-z0-9_])")
-    named = [note for note in notes if pattern.search(note)]
-    last = scope.rsplit(".", 1)[-1]
-    close = [n for n in named if scope in n] or [n for n in named if last in n] or named
-    return close[0] if close else f"{in_words(key)} is undefined here; the run's notes give no reason"
+    """Why a figure is null: the note `<scope>.<key>: reason` if there is one, else the first note to name the key."""
+    exact = f"{scope}.{key}: "
+    named = re.compile(rf"(?<![a-z0-9_]){re.escape(key)}(?![a-z0-9_])")
+    other = ""
+    for note in notes:
+        if note.startswith(exact):
+            return note.removeprefix(exact)
+        other = other or (note if named.search(note) else "")
+    return other or f"{in_words(key)} is undefined here; the run's notes give no reason"

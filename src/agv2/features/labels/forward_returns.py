@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from agv2.core.arrays import FloatArray
+from agv2.core.errors import ShapeError
 
 __all__ = ["HORIZONS", "forward_returns"]
 
@@ -24,8 +25,13 @@ def forward_returns(close: FloatArray, sigma: FloatArray, horizons: tuple[int, .
         (n_bars, n_horizons) `log(close[t + h] / close[t]) / (sigma[t] * sqrt(h))`; NaN for the last h bars and
         where `sigma` is.
 
+    Raises:
+        ShapeError: `close` and `sigma` differ in length.
+
     Known at: the close of bar t + h. A label: nothing on the decision path may read it.
     """
+    if close.shape != sigma.shape:
+        raise ShapeError(f"close has {close.size} values, sigma {sigma.size}")
     log_close = np.log(close)
     returns = np.full((close.size, len(horizons)), np.nan)
     for j, horizon in enumerate(horizons):

@@ -1,5 +1,6 @@
 """What kind of market each bar was part of, seen afterwards: trend, consolidation or volatile."""
 
+import itertools
 import math
 from enum import IntEnum
 from typing import NamedTuple
@@ -16,7 +17,8 @@ __all__ = ["Regime", "regime_labels"]
 _SMOOTHING_BARS = 12
 _CHUNK_BARS = 1200  # the search takes time and memory by the square of it
 _MIN_SEGMENT_BARS = 24
-_PENALTY = 60.0  # segments of about a hundred bars on every market we looked at
+_PENALTY = 45.0  # segments of about a hundred bars on every market we looked at
+_FEWEST_SEGMENTS = 12  # longer stretches are cut: one that held most bars would leave a class empty
 _TREND_SHARE = 0.35
 _VOLATILE_SHARE_OF_REST = 0.4
 _TINY_RETURN = 1e-6
@@ -55,8 +57,8 @@ def regime_labels(close: FloatArray, sigma: FloatArray) -> IntArray:
         sigma: (n_bars,) volatility of one bar's log return; NaN where unknown, and labels begin where it does.
 
     Returns:
-        (n_bars,) `Regime` values; UNKNOWN before the first known `sigma`, and everywhere when fewer than
-        two chunks' shortest segments are left.
+        (n_bars,) `Regime` values; UNKNOWN before the first known `sigma`, and everywhere when that leaves fewer
+        than 288 bars.
 
     Raises:
         ShapeError: `close` and `sigma` differ in length.
@@ -69,7 +71,7 @@ def regime_labels(close: FloatArray, sigma: FloatArray) -> IntArray:
     labels = np.full(close.size, int(Regime.UNKNOWN), dtype=np.int64)
     known = np.isfinite(sigma)
     first = int(np.argmax(known)) if known.any() else close.size
-    if close.size - first < 2 * _MIN_SEGMENT_BARS:
+    if close.size - first < _FEWEST_SEGMENTS * _MIN_SEGMENT_BARS:
         return labels
     returns = np.diff(np.log(close[first:]), prepend=math.log(close[max(first - 1, 0)]))
     bounds = _change_points(_signals(returns, sigma[first:]))
@@ -86,7 +88,8 @@ def _signals(returns: FloatArray, sigma: FloatArray) -> FloatArray:
     spread = np.sqrt(mean_square) + _TINY_RETURN
     signals = np.column_stack([np.log(spread), drift / spread])
     centred = signals - signals.mean(axis=0)
-    return centred / np.maximum(centred.std(axis=0), 1e-12)
+    standardised: FloatArray = centred / np.maximum(centred.std(axis=0), 1e-12)
+    return standardised
 
 
 def _change_points(signals: FloatArray) -> IntArray:
@@ -99,7 +102,11 @@ def _change_points(signals: FloatArray) -> IntArray:
     for start, stop in zip(starts, [*starts[1:], n_bars], strict=True):
         search = ruptures.KernelCPD(kernel="linear", min_size=_MIN_SEGMENT_BARS).fit(signals[start:stop])
         bounds += [start + point for point in search.predict(pen=_PENALTY)]
-    return np.array(bounds, dtype=np.int64)
+    longest = n_bars // _FEWEST_SEGMENTS
+    for start, stop in itertools.pairwise(bounds.copy()):
+        n_parts = -(-(stop - start) // longest)
+        bounds += [start + (stop - start) * part // n_parts for part in range(1, n_parts)]
+    return np.array(sorted(bounds), dtype=np.int64)
 
 
 def _statistics(returns: FloatArray, bounds: IntArray) -> _Segments:

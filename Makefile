@@ -1,0 +1,47 @@
+# Shortcuts; each is one command that may be typed instead. `make check` is what CI runs.
+ifeq ($(OS),Windows_NT)
+BIN ?= .venv/Scripts/
+else
+BIN ?= .venv/bin/
+endif
+PYTHON = $(BIN)python
+
+.PHONY: check format lint types contracts test test-slow test-e2e parity docs demo pins
+
+check: lint types contracts test
+
+format:
+	$(PYTHON) -m ruff format .
+	$(PYTHON) -m ruff check --fix .
+
+lint:
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m ruff format --check .
+	$(PYTHON) tools/pin_requirements.py --check
+
+types:
+	$(PYTHON) -m mypy
+
+contracts:
+	$(BIN)lint-imports --no-logo
+
+test:
+	$(PYTHON) -m pytest -q -n 2
+
+test-slow:
+	$(PYTHON) -m pytest -q -n 2 -m slow
+
+test-e2e:
+	$(PYTHON) -m pytest -q -m e2e
+
+parity:
+	$(PYTHON) -m pytest -q tests/parity tests/properties
+
+docs:
+	$(PYTHON) -m pytest -q tests/test_docs.py tests/test_readme.py tests/test_surface.py
+
+demo:
+	$(PYTHON) -m agv2.app.cli.main demo
+
+pins:
+	$(PYTHON) tools/pin_requirements.py

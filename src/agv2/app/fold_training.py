@@ -1,0 +1,112 @@
+"""What is fitted on the past of one fold: labels, normaliser, encoder, policies."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from agv2.app.market_preparation import PreparedMarket
+from agv2.app.settings import Settings
+from agv2.backtest.tape import MarketTape
+from agv2.backtest.walk_forward import Fold
+from agv2.core.arrays import Float32Array
+from agv2.features.labels.forward_returns import forward_returns
+from agv2.features.labels.regime import regime_labels
+from agv2.models.embedding import embed_history
+from agv2.models.normalizer import Normalizer
+from agv2.models.pretraining import PretrainedEncoder, pretrain
+from agv2.models.training_rows import TrainingSeries
+
+__all__ = ["FoldEncoder", "fit_encoder", "make_tapes"]
+
+Report = Callable[[float, str], None]
+"""Told the share done and a few words on how it goes."""
+
+
+@dataclass(frozen=True, slots=True)
+class FoldEncoder:
+    """The encoder of one fold and the normaliser that feeds it."""
+
+    normalizer: Normalizer
+    pretrained: PretrainedEncoder
+
+
+def fit_encoder(
+    markets: Sequence[PreparedMarket],
+    folds: Sequence[Fold],
+    settings: Settings,
+    steps: int,
+    seed: int,
+    report: Report,
+) -> FoldEncoder:
+    """Labels, normaliser and encoder from each market's training bars, and from no later bar.
+
+    Args:
+        markets: prepared markets.
+        folds: of each market; only its training range is read, and the bars of the window before it.
+        settings: encoder settings.
+        steps: gradient steps.
+        seed: of the encoder's training.
+        report: progress.
+    """
+    normalizer = Normalizer.fit(
+        np.concatenate(
+            [
+                market.features.values[fold.train_lo : fold.train_hi]
+                for market, fold in zip(markets, folds, strict=True)
+            ]
+        )
+    )
+    series = [
+        _training_series(market, fold, normalizer, settings) for market, fold in zip(markets, folds, strict=True)
+    ]
+
+    def on_step(step: int, total: int, losses: Mapping[str, float]) -> None:
+        shown = ", ".join(f"{name} {value:.3f}" for name, value in losses.items())
+        report(step / total, shown)
+
+    return FoldEncoder(normalizer, pretrain(series, settings.encoder, steps, seed, on_step))
+
+
+def _training_series(
+    market: PreparedMarket, fold: Fold, normalizer: Normalizer, settings: Settings
+) -> TrainingSeries:
+    past = market.bars.slice(0, fold.train_hi)
+    sigma = market.features.sigma[: fold.train_hi]
+    window_start = fold.train_lo - (settings.encoder.window - 1)
+    warm = slice(max(market.features.warmup, window_start), fold.train_hi)
+    return TrainingSeries(
+        symbol=market.bars.symbol,
+        ts_ns=past.ts_ns[warm],
+        features=normalizer.transform(market.features.values[warm]),
+        sigma=sigma[warm],
+        future=forward_returns(past.close, sigma, settings.encoder.horizons)[warm],
+        regime=regime_labels(past.close, sigma)[warm],
+    )
+
+
+def make_tapes(markets: Sequence[PreparedMarket], stops: Sequence[int], encoder: FoldEncoder) -> list[MarketTape]:
+    """Each market up to its `stops` with embedding and head predictions at every bar.
+
+    Market rows are NaN before a market's first decision.
+    """
+    return [
+        MarketTape(
+            symbol=market.bars.symbol,
+            bars=market.records[:stop],
+            volatility=market.features.sigma[:stop],
+            market_rows=_market_rows(market, stop, encoder),
+            market=market.instrument.market,
+            params=market.params,
+            costs=market.costs,
+        )
+        for market, stop in zip(markets, stops, strict=True)
+    ]
+
+
+def _market_rows(market: PreparedMarket, stop: int, encoder: FoldEncoder) -> Float32Array:
+    warmup = market.features.warmup
+    features = encoder.normalizer.transform(market.features.values[warmup:stop])
+    outputs = embed_history(encoder.pretrained.encoder, encoder.pretrained.heads, features)
+    rows = np.concatenate([outputs.embedding, outputs.quantiles, outputs.regime_probs], axis=1)
+    return np.concatenate([np.full((warmup, rows.shape[1]), np.nan, dtype=np.float32), rows])

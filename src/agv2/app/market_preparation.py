@@ -1,0 +1,113 @@
+"""From files of bars to markets that can be trained on and traded, before anything is written."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from agv2.app.settings import Settings
+from agv2.core.arrays import IntArray, RecordArray
+from agv2.core.bars import Bars
+from agv2.core.instruments import Instrument
+from agv2.core.timeframes import SessionCalendar
+from agv2.data.bars_file import LoadedBars, read_portfolio
+from agv2.features.pipeline import FeatureMatrix, compute_features
+from agv2.risk.config import RiskParams
+from agv2.sim.costs import Costs
+
+__all__ = ["PreparedMarket", "prepare_markets", "as_known_after"]
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedMarket:
+    """One symbol with everything that does not depend on a fold."""
+
+    bars: Bars
+    content_hash: str
+    sha256: str
+    path: Path
+    features: FeatureMatrix
+    first_decision: int
+    """First bar with a whole window of complete features."""
+    instrument: Instrument
+    records: RecordArray
+    """(n_bars,) records of `Bar`."""
+    params: RiskParams
+    costs: Costs
+    bars_per_year: float
+    notes: tuple[str, ...]
+
+
+def prepare_markets(
+    paths: Sequence[Path], symbols: Sequence[str], settings: Settings, most_bars: int | None = None
+) -> list[PreparedMarket]:
+    """Read and check every file, and compute what is known at each bar.
+
+    Args:
+        paths: Parquet files, one a symbol.
+        symbols: names for them, or none to take them from the file names.
+        settings: markets, costs, limits and the encoder's window.
+        most_bars: read no more than the first so many bars of each; None for all.
+
+    Raises:
+        DataError: a file cannot be used; one line with file, row and remedy.
+    """
+    return [
+        _prepare(path, loaded, settings, most_bars)
+        for path, loaded in zip(paths, read_portfolio(paths, symbols), strict=True)
+    ]
+
+
+def _prepare(path: Path, loaded: LoadedBars, settings: Settings, most_bars: int | None) -> PreparedMarket:
+    bars = loaded.bars if most_bars is None else loaded.bars.slice(0, most_bars)
+    notes = [f"{bars.symbol}: {note}" for note in loaded.notes]
+    instrument, is_default_market = settings.markets.instrument(bars.symbol, bars.ts_ns)
+    entry, is_default_costs = settings.costs.entry(bars.symbol)
+    missing = [name for name, absent in (("markets", is_default_market), ("costs", is_default_costs)) if absent]
+    if missing:
+        files = " and ".join(f"{name}.yaml" for name in missing)
+        notes.append(f"{bars.symbol}: no entry in {files}; the `default` entry was used")
+    costs = entry.costs()
+    if costs.participation_cap > 0.0 and not instrument.volume_in_base_units:
+        costs = costs._replace(participation_cap=0.0)
+        notes.append(f"{bars.symbol}: volume is not in base units, so participation_cap is not applied")
+    features = compute_features(bars)
+    bars_per_year = _bars_per_year(bars.ts_ns, instrument.calendar)
+    return PreparedMarket(
+        bars=bars,
+        content_hash=loaded.content_hash,
+        sha256=loaded.sha256,
+        path=path,
+        features=features,
+        first_decision=features.warmup + settings.encoder.window - 1,
+        instrument=instrument,
+        records=bars.records(instrument.calendar),
+        params=settings.risk.active.params(bars_per_year),
+        costs=costs,
+        bars_per_year=bars_per_year,
+        notes=tuple(notes),
+    )
+
+
+def as_known_after(market: PreparedMarket, settings: Settings, known_bars: int) -> PreparedMarket:
+    """The market with whatever is counted from its own bars counted from the first `known_bars` alone.
+
+    Bars a year scale the volatility target; they must not be counted from test bars.
+    """
+    stamps = market.bars.ts_ns[:known_bars]
+    instrument, _ = settings.markets.instrument(market.bars.symbol, stamps)
+    bars_per_year = _bars_per_year(stamps, instrument.calendar)
+    return replace(
+        market,
+        instrument=instrument,
+        records=market.bars.records(instrument.calendar),
+        params=settings.risk.active.params(bars_per_year),
+        bars_per_year=bars_per_year,
+    )
+
+
+def _bars_per_year(ts_ns: IntArray, calendar: SessionCalendar) -> float:
+    """Bars of a typical trading day, the median over days that have any, times trading days a year."""
+    per_day = np.unique(calendar.trading_days(ts_ns), return_counts=True)[1]
+    return float(np.median(per_day)) * calendar.trading_days_per_year

@@ -1,0 +1,102 @@
+"""What a person sees while a run works: the stage, the fold and the time left."""
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import TracebackType
+from typing import NamedTuple
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TaskProgressColumn, TextColumn
+from rich.text import Text
+
+__all__ = ["RunProgress", "StageWork"]
+
+
+class StageWork(NamedTuple):
+    """A stage and how long it takes in proportion to the others."""
+
+    label: str
+    weight: float
+
+
+class _TimeLeft(ProgressColumn):
+    """Time left, from the share of the work that is done: stages differ too much for a rate of steps."""
+
+    def render(self, task: Task) -> Text:
+        elapsed, done = task.elapsed or 0.0, task.completed / (task.total or 1.0)
+        if done < 0.02 or elapsed < 2.0:
+            return Text("estimating time left", style="dim")
+        return Text(f"{_clock(elapsed * (1.0 - done) / done)} left", style="cyan")
+
+
+class RunProgress:
+    """One line that moves on a terminal, one line per stage elsewhere; on standard error either way."""
+
+    def __init__(self, stages: Sequence[StageWork], *, quiet: bool = False) -> None:
+        """Lay out the work.
+
+        Args:
+            stages: every stage of the run in order, finished ones included.
+            quiet: show nothing.
+        """
+        self._weights = {stage.label: stage.weight for stage in stages}
+        self._total = sum(self._weights.values())
+        self._done = 0.0
+        self._console = Console(stderr=True)
+        self._quiet = quiet
+        self._live = not quiet and self._console.is_terminal
+        self._bar = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TaskProgressColumn(),
+            _TimeLeft(),
+            TextColumn("[dim]{task.fields[detail]}"),
+            console=self._console,
+            disable=not self._live,
+            transient=True,
+        )
+        self._task = self._bar.add_task("starting", total=self._total, detail="")
+        self._started = time.monotonic()
+        self.seconds: dict[str, float] = {}
+
+    def __enter__(self) -> "RunProgress":
+        self._bar.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._bar.stop()
+
+    def skip(self, label: str) -> None:
+        """Count a stage that an earlier, interrupted run has finished."""
+        self._done += self._weights[label]
+        self._bar.update(self._task, completed=self._done)
+        self._say(f"{label}: done before")
+
+    @contextmanager
+    def stage(self, label: str) -> Iterator["RunProgress"]:
+        """Show `label` while the block works; its seconds go into `seconds`."""
+        self._bar.update(self._task, description=label, detail="")
+        self._current = self._weights[label]
+        began = time.monotonic()
+        yield self
+        self.seconds[label] = time.monotonic() - began
+        self._done += self._current
+        self._bar.update(self._task, completed=self._done)
+        elapsed = time.monotonic() - self._started
+        left = elapsed * (self._total - self._done) / self._done if self._done else 0.0
+        self._say(f"{label}: {self.seconds[label]:.1f} s  ({self._done / self._total:.0%}, about {_clock(left)} left)")
+
+    def update(self, fraction: float, detail: str = "") -> None:
+        """Show how far the current stage is, 0 to 1, and a few words on how it goes."""
+        self._bar.update(self._task, completed=self._done + self._current * min(max(fraction, 0.0), 1.0), detail=detail)
+
+    def _say(self, line: str) -> None:
+        if not self._quiet and not self._live:
+            self._console.print(line, highlight=False)
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}:{rest:02d}" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"

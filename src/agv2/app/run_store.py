@@ -1,0 +1,166 @@
+"""What an unfinished run keeps on disk, so that it can go on from its last finished stage."""
+
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from agv2.app.fold_training import FoldEncoder
+from agv2.backtest.atomic_files import write_atomically
+from agv2.backtest.run_files import RunRows, read_run_rows, write_run_rows
+from agv2.core.errors import ConfigError
+from agv2.models.config import EncoderConfig
+from agv2.models.head_scores import HeadScore
+from agv2.models.normalizer import Normalizer
+from agv2.models.policy import PolicyNetwork
+from agv2.models.pretraining import PretrainedEncoder
+
+__all__ = ["RunStore", "require_fresh_directory"]
+
+_STATE = "folds/state.json"
+
+
+def require_fresh_directory(out: Path, resume: bool) -> None:
+    """Refuse to write over anything, and to resume what was never begun.
+
+    Raises:
+        ConfigError: `out` is a file, holds something, or has no run to resume.
+    """
+    if out.exists() and not out.is_dir():
+        raise ConfigError(f"--out {out}: this is a file; name a new or empty directory")
+    if resume:
+        if not (out / _STATE).is_file():
+            raise ConfigError(f"--resume: {out} holds no run to continue; leave --resume out to start one")
+    elif out.is_dir() and any(out.iterdir()):
+        hint = "add --resume to continue it" if (out / _STATE).is_file() else "name a new or empty one"
+        raise ConfigError(f"--out {out}: the directory is not empty; {hint}")
+
+
+@dataclass(frozen=True, slots=True)
+class RunStore:
+    """Finished stages under `RUN/folds`; a stage counts once its last file is there, and that file is written last."""
+
+    out: Path
+
+    def open_state(self, identity: Mapping[str, Any], start: Mapping[str, Any]) -> dict[str, Any]:
+        """What the run must not forget when it is resumed.
+
+        Args:
+            identity: inputs that may not change between start and resume.
+            start: what was found when the run began; kept as it was on a resume.
+
+        Returns:
+            The stored `start`.
+
+        Raises:
+            ConfigError: the directory belongs to a run with other inputs.
+        """
+        path = self.out / _STATE
+        if not path.is_file():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            state = {"identity": dict(identity), "start": dict(start), "seconds": {}}
+            write_atomically(path, json.dumps(state, indent=1))
+            return dict(start)
+        state = json.loads(path.read_text(encoding="utf-8"))
+        changed = [name for name, value in identity.items() if state["identity"].get(name) != value]
+        if changed:
+            raise ConfigError(
+                f"--resume: {self.out} was started with other {', '.join(changed)}; repeat the command it was "
+                "started with, or begin anew in another directory"
+            )
+        return dict(state["start"])
+
+    def add_seconds(self, seconds: Mapping[str, float]) -> None:
+        """Remember how long stages took."""
+        path = self.out / _STATE
+        state = json.loads(path.read_text(encoding="utf-8"))
+        state["seconds"].update(seconds)
+        write_atomically(path, json.dumps(state, indent=1))
+
+    def seconds(self) -> dict[str, float]:
+        """Seconds of every finished stage, those of earlier processes included."""
+        found: dict[str, float] = json.loads((self.out / _STATE).read_text(encoding="utf-8"))["seconds"]
+        return found
+
+    def folder(self, fold: str) -> Path:
+        """Directory of a fold."""
+        path = self.out / "folds" / fold
+        path.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def save_encoder(self, fold: str, encoder: FoldEncoder) -> None:
+        """Keep normaliser, weights and scores of a fold's encoder."""
+        folder, found = self.folder(fold), encoder.pretrained
+        _save_arrays(folder / "normalizer.npz", encoder.normalizer.arrays())
+        _save_arrays(folder / "encoder.npz", found.arrays())
+        scores = [
+            {
+                "head": score.head, "measure": score.measure, "score": score.score, "baselines": score.baselines,
+                "train_score": score.train_score, "validation_score": score.validation_score,
+            }
+            for score in found.scores
+        ]  # fmt: skip
+        document = {"scores": scores, "steps": found.steps, "best_step": found.best_step}
+        write_atomically(folder / "encoder.json", json.dumps(document, indent=1))
+
+    def load_encoder(self, fold: str, config: EncoderConfig) -> FoldEncoder | None:
+        """A fold's encoder if its stage was finished."""
+        folder = self.folder(fold)
+        if not (folder / "encoder.json").is_file():
+            return None
+        document = json.loads((folder / "encoder.json").read_text(encoding="utf-8"))
+        weights = PretrainedEncoder.from_arrays(_load_arrays(folder / "encoder.npz"), config)
+        pretrained = PretrainedEncoder(
+            config=config,
+            model=weights.model,
+            scores=tuple(HeadScore(**score) for score in document["scores"]),
+            steps=document["steps"],
+            best_step=document["best_step"],
+        )
+        return FoldEncoder(Normalizer.from_arrays(_load_arrays(folder / "normalizer.npz")), pretrained)
+
+    def save_policy(self, fold: str, number: int, network: PolicyNetwork, facts: Mapping[str, Any]) -> None:
+        """Keep one policy of a fold."""
+        folder = self.folder(fold)
+        arrays = {name: value.detach().numpy() for name, value in network.state_dict().items()}
+        _save_arrays(folder / f"policy_{number}.npz", arrays)
+        write_atomically(folder / f"policy_{number}.json", json.dumps(dict(facts), indent=1))
+
+    def load_policy(self, fold: str, number: int) -> tuple[PolicyNetwork, dict[str, Any]] | None:
+        """One policy of a fold if its stage was finished."""
+        folder = self.folder(fold)
+        if not (folder / f"policy_{number}.json").is_file():
+            return None
+        arrays = _load_arrays(folder / f"policy_{number}.npz")
+        network = PolicyNetwork.from_state({name: torch.from_numpy(value) for name, value in arrays.items()})
+        facts: dict[str, Any] = json.loads((folder / f"policy_{number}.json").read_text(encoding="utf-8"))
+        return network, facts
+
+    def save_rows(self, fold: str, rows: RunRows) -> None:
+        """Keep a fold's out-of-sample account."""
+        folder = self.folder(fold) / "oos"
+        folder.mkdir(exist_ok=True)
+        write_run_rows(rows, folder)
+        write_atomically(folder / "done.json", "{}")
+
+    def load_rows(self, fold: str) -> RunRows | None:
+        """A fold's out-of-sample account if its stage was finished."""
+        folder = self.folder(fold) / "oos"
+        return read_run_rows(folder) if (folder / "done.json").is_file() else None
+
+
+def _save_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    write_atomically(path, buffer.getvalue())
+
+
+def _load_arrays(path: Path) -> dict[str, Any]:
+    with np.load(path, allow_pickle=False) as stored:
+        return {name: stored[name] for name in stored.files}
+

@@ -1,0 +1,39 @@
+"""The model of `config/backtest.yaml`: folds, training budgets and the account."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from agv2.utils.config import Config
+
+__all__ = ["BacktestConfig", "RunProfile"]
+
+Steps = Annotated[int, Field(ge=1)]
+
+
+class RunProfile(Config):
+    """How much work a run does; training ends by these numbers, never by a clock."""
+
+    folds: Annotated[int, Field(ge=1, le=50)]
+    seeds: Annotated[int, Field(ge=1, le=25)]
+    """Policies trained per fold; with more than one, the ensemble trades."""
+    encoder_steps: Steps
+    """Gradient steps of the encoder in each fold."""
+    policy_steps: Steps
+    """Environment steps of each policy in each fold."""
+    bundle: Literal["last_fold", "retrain"]
+    """What `bundle/` holds: the last fold's models, or models trained on every bar."""
+
+
+class BacktestConfig(Config):
+    """The model of `config/backtest.yaml`."""
+
+    initial_equity: Annotated[float, Field(gt=0.0)]
+    first_train_frac: Annotated[float, Field(gt=0.0, lt=1.0)]
+    """Share of the usable bars that comes before the first test bar."""
+    window: Literal["expanding", "rolling"]
+    """Whether later folds train on everything before them, or on as much as the first."""
+    embargo_bars: Annotated[int, Field(ge=0)]
+    """Training bars dropped before each test fold beyond the longest label horizon."""
+    bootstrap_resamples: Annotated[int, Field(ge=100)]
+    profiles: dict[Literal["quick", "standard", "thorough", "demo", "smoke"], RunProfile]

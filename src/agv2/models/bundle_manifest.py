@@ -1,0 +1,98 @@
+"""What a bundle says about itself."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from agv2.core.errors import BundleError
+
+__all__ = ["BundleManifest", "manifest_bytes", "parse_manifest", "plain_json"]
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True, slots=True)
+class BundleManifest:
+    """What the models were made of, and what they expect.
+
+    Attributes:
+        symbols: trained on.
+        timeframe: of the bars, such as `1h`.
+        trained_on: which bars, in words a person understands.
+        features: name and lookback (in bars) of each column, in order.
+        warmup_bars: first bars without a complete row.
+        layout: the observation's named slices, as JSON.
+        action_nvec: sizes of the action's dimensions.
+        config_digest: of all settings.
+        code_version: of AGV2.
+        encoder: settings of the encoder; `ModelBundle.save` fills it in.
+    """
+
+    symbols: tuple[str, ...]
+    timeframe: str
+    trained_on: str
+    features: tuple[tuple[str, int], ...]
+    warmup_bars: int
+    layout: Mapping[str, Any]
+    action_nvec: tuple[int, ...]
+    config_digest: str
+    code_version: str
+    encoder: Mapping[str, Any] = field(default_factory=dict)
+
+
+def plain_json(value: Any) -> Any:
+    """`value` as JSON gives it back: tuples become lists, keys become text."""
+    return json.loads(json.dumps(value, allow_nan=False))
+
+
+def manifest_bytes(manifest: BundleManifest, files: Mapping[str, str]) -> bytes:
+    """The one text of a manifest.
+
+    Args:
+        manifest: what the bundle says about itself.
+        files: SHA-256 of every other file by name.
+
+    Returns:
+        JSON with sorted keys that ends with a hash of itself, so that a changed byte shows here as well.
+    """
+    content = {"schema": SCHEMA, **plain_json(asdict(manifest)), "files": dict(files)}
+    return _text({**content, "manifest_sha256": hashlib.sha256(_text(content)).hexdigest()})
+
+
+def parse_manifest(text: bytes, path: Path) -> tuple[BundleManifest, dict[str, str], str]:
+    """The inverse of `manifest_bytes`.
+
+    Args:
+        text: content of the manifest file.
+        path: its place, for messages.
+
+    Returns:
+        The manifest, the hashes of the files, and its own hash.
+
+    Raises:
+        BundleError: it is not what `manifest_bytes` writes, byte by byte, or of another schema.
+    """
+    try:
+        content = json.loads(text)
+        schema, digest = content["schema"], content.pop("manifest_sha256")
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise BundleError(f"{path}: not a bundle's manifest") from error
+    if schema != SCHEMA:
+        raise BundleError(f"{path}: schema {schema}, but this version reads schema {SCHEMA}: train again")
+    if digest != hashlib.sha256(_text(content)).hexdigest() or text != _text({**content, "manifest_sha256": digest}):
+        raise BundleError(f"{path}: was altered; restore the bundle or train again")
+    files = content.pop("files")
+    del content["schema"]
+    if set(content) != {one.name for one in fields(BundleManifest)}:
+        raise BundleError(f"{path}: its entries are not those of schema {SCHEMA}")
+    for name in ("symbols", "action_nvec"):
+        content[name] = tuple(content[name])
+    content["features"] = tuple((str(name), int(lookback)) for name, lookback in content["features"])
+    return BundleManifest(**content), dict(files), str(digest)
+
+
+def _text(content: Mapping[str, Any]) -> bytes:
+    return (json.dumps(content, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()

@@ -1,0 +1,147 @@
+"""The two programs of a bundle, written in three formats."""
+
+import json
+import logging
+import warnings
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.export import Dim
+
+from agv2.core.errors import BundleError
+from agv2.models.embedding import evaluating
+from agv2.models.policy import PolicyNetwork
+from agv2.models.pretraining import PretrainedEncoder
+
+__all__ = ["EncoderProgram", "PolicyProgram", "export_programs", "load_program"]
+
+ENCODER_INPUTS, ENCODER_OUTPUTS = ("window",), ("embedding", "quantiles", "regime_probs")
+POLICY_INPUTS, POLICY_OUTPUTS = ("observation",), ("logits", "value")
+
+
+class EncoderProgram(nn.Module):
+    """What is known at the last bar of a window."""
+
+    def __init__(self, pretrained: PretrainedEncoder) -> None:
+        super().__init__()
+        self.encoder, self.heads = pretrained.encoder, pretrained.heads
+
+    def forward(self, window: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(B, window, F) normalised features -> embedding (B, D), quantiles (B, H × Q), regime probabilities (B, 3)."""
+        embedding = self.encoder(window).squeeze(1)
+        predictions = self.heads(embedding, window[:, -1])
+        return embedding, predictions.quantiles, predictions.regime_logits.softmax(-1)
+
+
+class PolicyProgram(nn.Module):
+    """Observation to logits and value; a plain tuple, because a serialised program cannot name ours."""
+
+    def __init__(self, policy: PolicyNetwork) -> None:
+        super().__init__()
+        self.policy = policy
+
+    def forward(self, observation: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, n_observations) -> logits (B, n_logits), value (B,)."""
+        outputs = self.policy(observation)
+        return outputs.logits, outputs.value
+
+
+class _Program(NamedTuple):
+    name: str
+    module: nn.Module
+    example: Tensor
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+
+def export_programs(pretrained: PretrainedEncoder, policy: PolicyNetwork, directory: Path) -> None:
+    """Write `encoder` and `policy` as `.pt2` (canonical), `.onnx` (serves) and `.ts` into `directory`.
+
+    The batch size stays free. Between the two programs the observation is built by the same kernel as everywhere.
+
+    Args:
+        pretrained: encoder with heads.
+        policy: trained policy.
+        directory: exists.
+    """
+    window = torch.zeros(2, pretrained.config.window, pretrained.encoder.n_features)
+    programs = (
+        _Program("encoder", EncoderProgram(pretrained), window, ENCODER_INPUTS, ENCODER_OUTPUTS),
+        _Program("policy", PolicyProgram(policy), torch.zeros(2, policy.n_observations), POLICY_INPUTS, POLICY_OUTPUTS),
+    )
+    for one in programs:
+        with evaluating(one.module), torch.no_grad(), _quiet_exporters():
+            _write(one, directory)
+
+
+def load_program(path: Path) -> nn.Module:
+    """The module of a `.pt2` file, refusing one that could run code while it loads.
+
+    Raises:
+        BundleError: the file is no exported program, or holds a pickle.
+    """
+    _require_no_pickle(path)
+    try:
+        return torch.export.load(path).module()
+    except (RuntimeError, ValueError, KeyError, OSError) as error:
+        raise BundleError(f"{path.name} is not an exported program: {str(error).splitlines()[0]}") from error
+
+
+def _write(one: _Program, directory: Path) -> None:
+    batch = Dim("batch", min=1, max=4096)
+    exported = torch.export.export(one.module, (one.example,), dynamic_shapes=({0: batch},), strict=False)
+    # The example is of no use to a reader, and its serialisation is the one place where torch would pickle.
+    exported.example_inputs = None
+    torch.export.save(exported, directory / f"{one.name}.pt2")
+    torch.onnx.export(
+        one.module,
+        (one.example,),
+        directory / f"{one.name}.onnx",
+        input_names=one.inputs,
+        output_names=one.outputs,
+        dynamic_shapes=({0: batch},),
+        dynamo=True,
+        external_data=False,
+        verbose=False,
+    )
+    traced = torch.jit.trace(one.module, one.example)  # type: ignore[no-untyped-call]  # torch leaves it untyped
+    torch.jit.save(traced, str(directory / f"{one.name}.ts"))
+
+
+def _require_no_pickle(path: Path) -> None:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for name in archive.namelist():
+                if name.endswith(("_weights_config.json", "_constants_config.json")):
+                    _require_raw(path, json.loads(archive.read(name)))
+                elif "/sample_inputs/" in name and archive.getinfo(name).file_size > 0:
+                    torch.load(archive.open(name), weights_only=True)
+    except (zipfile.BadZipFile, OSError, ValueError) as error:
+        raise BundleError(f"{path.name} cannot be read: {error}") from error
+
+
+def _require_raw(path: Path, payload: Any) -> None:
+    for name, meta in payload.get("config", payload).items():
+        if meta.get("use_pickle", True):
+            raise BundleError(f"{path.name} holds {name} as a pickle, which AGV2 never loads")
+
+
+@contextmanager
+def _quiet_exporters() -> Iterator[None]:
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            # TorchScript is kept for those who ask for it, knowing that upstream deprecates it.
+            warnings.filterwarnings("ignore", message=r"`torch\.jit\.", category=DeprecationWarning)
+            # The ONNX exporter's own use of what torch has deprecated.
+            warnings.filterwarnings("ignore", message=r"`isinstance\(treespec, LeafSpec\)`", category=FutureWarning)
+            yield
+    finally:
+        logger.setLevel(level)

@@ -1,0 +1,147 @@
+"""Exact resume: everything the rest of a training depends on, in one file."""
+
+import hashlib
+import io
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from stable_baselines3 import PPO
+from stable_baselines3.common.callbacks import BaseCallback
+
+from agv2.backtest.tape import MarketTape
+from agv2.core.errors import DataError
+from agv2.rl.callbacks import EvaluationCallback, ProgressCallback, ValidationPoint
+from agv2.rl.config import PolicyConfig
+from agv2.rl.episodes import Span
+from agv2.rl.validation import SpanScore
+from agv2.rl.vec_env import TradingVecEnv
+
+__all__ = ["CheckpointCallback", "restore_checkpoint", "training_digest"]
+
+_CHECKPOINTS = 12  # a training, evenly spaced
+
+
+class CheckpointCallback(BaseCallback):
+    """Writes a checkpoint between updates, now and then; place it after the callbacks whose state it keeps."""
+
+    def __init__(
+        self, path: Path, digest: str, total_steps: int, telling: ProgressCallback, looking: EvaluationCallback | None
+    ) -> None:
+        """Keep the training called `digest` in the file `path`."""
+        super().__init__()
+        self._path = path
+        self._digest = digest
+        self._every = total_steps / _CHECKPOINTS
+        self._telling = telling
+        self._looking = looking
+        self._next = 0.0
+
+    def _on_training_start(self) -> None:
+        self._next = self.num_timesteps + self._every
+
+    def _on_rollout_start(self) -> None:
+        if self.num_timesteps >= self._next:
+            self._next += self._every
+            _write_atomically(self._path, self._contents())
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _contents(self) -> dict[str, Any]:
+        model = self.model
+        assert isinstance(model, PPO)
+        env = self.training_env
+        assert isinstance(env, TradingVecEnv)
+        arrays = {**env.state(), "last_obs": model._last_obs, "last_starts": model._last_episode_starts}
+        return {
+            "digest": self._digest,
+            "steps": model.num_timesteps,
+            "updates": model._n_updates,
+            "policy": model.policy.state_dict(),
+            "optimizer": model.policy.optimizer.state_dict(),
+            "torch_chance": torch.get_rng_state(),
+            "episode_chance": json.dumps(env.sampler.generator.bit_generator.state),
+            "arrays": _packed(arrays),
+            "curve": json.dumps(self._telling.curve),
+            "points": json.dumps(self._looking.points if self._looking else []),
+            "best_state": self._looking.best_state if self._looking else None,
+        }
+
+
+def restore_checkpoint(
+    path: Path,
+    digest: str,
+    model: PPO,
+    env: TradingVecEnv,
+    telling: ProgressCallback,
+    looking: EvaluationCallback | None,
+) -> None:
+    """Put a new model, environment and callbacks where the checkpointed training was.
+
+    Args:
+        path: what `CheckpointCallback` wrote.
+        digest: of the training that is to go on.
+        model: newly made; `learn(..., reset_num_timesteps=False)` then continues.
+        env: the one that `model` trains on.
+        telling: gets the learning curve so far.
+        looking: gets the validation points and the best weights so far.
+
+    Raises:
+        DataError: the file cannot be read or belongs to another training.
+    """
+    try:
+        contents = torch.load(path, weights_only=True)
+    except (OSError, RuntimeError, EOFError) as error:
+        raise DataError(f"{path}: the checkpoint cannot be read; delete it to train from the start") from error
+    if contents["digest"] != digest:
+        raise DataError(f"{path}: the checkpoint is of other bars, settings or seed; delete it to train from the start")
+    arrays = _unpacked(contents["arrays"])
+    model._last_obs = arrays.pop("last_obs")
+    model._last_episode_starts = arrays.pop("last_starts")
+    for name, live in env.state().items():
+        live[...] = arrays[name]
+    env.sampler.generator.bit_generator.state = json.loads(contents["episode_chance"])
+    model.policy.load_state_dict(contents["policy"])
+    model.policy.optimizer.load_state_dict(contents["optimizer"])
+    model.num_timesteps, model._n_updates = contents["steps"], contents["updates"]
+    telling.curve = json.loads(contents["curve"])
+    if looking is not None:
+        looking.points = [ValidationPoint(step, SpanScore(*score)) for step, score in json.loads(contents["points"])]
+        looking.best_state = contents["best_state"]
+    torch.set_rng_state(contents["torch_chance"])
+
+
+def training_digest(
+    tapes: Sequence[MarketTape], spans: Sequence[Sequence[Span]], config: PolicyConfig, *numbers: float
+) -> str:
+    """Name of a training: equal for equal bars, rows, spans, settings and numbers such as steps and seed."""
+    digest = hashlib.sha256(repr((config.model_dump_json(), spans, numbers)).encode())
+    for tape in tapes:
+        digest.update(repr((tape.symbol, tape.market, tape.params, tape.costs)).encode())
+        for array in (tape.bars, tape.volatility, tape.market_rows):
+            digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
+
+
+def _packed(arrays: dict[str, Any]) -> torch.Tensor:
+    """Arrays, records among them, as the bytes of an `.npz`: torch loads tensors alone without pickle."""
+    buffer = io.BytesIO()
+    np.savez(buffer, allow_pickle=False, **arrays)
+    return torch.frombuffer(bytearray(buffer.getvalue()), dtype=torch.uint8)
+
+
+def _unpacked(packed: torch.Tensor) -> dict[str, Any]:
+    with np.load(io.BytesIO(packed.numpy().tobytes()), allow_pickle=False) as arrays:
+        return {name: arrays[name] for name in arrays.files}
+
+
+def _write_atomically(path: Path, contents: dict[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(path.name + ".unfinished")
+    torch.save(contents, unfinished)
+    os.replace(unfinished, path)

@@ -1,0 +1,49 @@
+"""What a step is worth, computed from the step ledger and from nothing else."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from agv2.core.arrays import FloatArray, RecordArray
+from agv2.rl.config import RewardWeights
+
+__all__ = ["RUIN_FLOOR", "RewardTerms", "reward"]
+
+RUIN_FLOOR = 1e-3
+"""A bar leaves at least this fraction of equity as the reward sees it: ruin costs log(1000), not infinity."""
+
+
+class RewardTerms(NamedTuple):
+    """The reward of each book and what it is made of; `total` is the sum of the others."""
+
+    log_equity: FloatArray
+    """log(equity after / before), net of every cost; >= log(RUIN_FLOOR)."""
+    drawdown: FloatArray
+    """<= 0: growth of the episode's worst drawdown, weighted."""
+    trades: FloatArray
+    """<= 0: whether anything was filled, weighted."""
+    hold: FloatArray
+    """<= 0: exposure, weighted."""
+    total: FloatArray
+
+
+def reward(ledger: RecordArray, weights: RewardWeights) -> RewardTerms:
+    """Reward of one step of every book, in log-return units; `weights.scale` is the caller's to apply.
+
+    log(equity' / equity) − λ_drawdown · Δ worst drawdown − λ_trades · 1{trade} − λ_hold · exposure. Equity is net of
+    all costs, so each is counted once.
+
+    Args:
+        ledger: (n_books,) records of `StepLedger`.
+        weights: the lambdas.
+
+    Returns:
+        (n_books,) arrays, all finite.
+    """
+    before: FloatArray = ledger["equity_before"]
+    kept = np.maximum(ledger["equity_after"], RUIN_FLOOR * before)
+    log_equity: FloatArray = np.log(kept / before)
+    drawdown: FloatArray = -weights.lambda_drawdown * (ledger["worst_drawdown_after"] - ledger["worst_drawdown_before"])
+    trades: FloatArray = -weights.lambda_trades * (ledger["fills"] > 0)
+    hold: FloatArray = -weights.lambda_hold * ledger["exposure"]
+    return RewardTerms(log_equity, drawdown, trades, hold, log_equity + drawdown + trades + hold)

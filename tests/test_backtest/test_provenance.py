@@ -1,0 +1,30 @@
+import json
+import pathlib
+
+from agv2.backtest.provenance import BarsSource, Provenance, write_provenance
+
+
+def test_the_file_holds_inputs_code_and_machine(tmp_path: pathlib.Path) -> None:
+    source = BarsSource("GOLD", "/data/GOLD_1h.parquet", "ab" * 32, "1h", 100, 0, 3_600_000_000_000 * 99)
+    provenance = Provenance(
+        command=("agv2", "run"),
+        bars=(source,),
+        config_digest="cd",
+        data_digest="ef",
+        profile="quick",
+        seed=7,
+        n_trials=2,
+        trial_ledger="/home/me/.agv2/trials",
+        started_ns=1_700_000_000_123_456_789,
+        finished_ns=1_700_000_060_000_000_000,
+    )
+    write_provenance(provenance, tmp_path / "provenance.json")
+    found = json.loads((tmp_path / "provenance.json").read_text(encoding="utf-8"))
+    assert found["bars"][0]["first_ts"] == "1970-01-01T00:00:00+00:00"
+    assert found["bars"][0]["last_ts"] == "1970-01-05T03:00:00+00:00"
+    assert found["started"] == "2023-11-14T22:13:20.123456+00:00"
+    assert found["command"] == ["agv2", "run"]
+    assert (found["seed"], found["n_trials"], found["config_digest"]) == (7, 2, "cd")
+    assert found["libraries"]["numpy"].count(".") >= 1
+    assert set(found["code"]) == {"version", "commit", "modified"}
+    assert found["machine"]["cpus"] >= 1

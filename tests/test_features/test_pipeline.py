@@ -1,0 +1,114 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from agv2.core.bars import Bars
+from agv2.core.errors import DataError
+from agv2.core.timeframes import Timeframe
+from agv2.data.synthetic import synthetic_bars
+from agv2.features.pipeline import FEATURES, compute_features, feature_columns
+from tests.markets import gappy_bars, scrambled_after
+
+# A timeframe of each customary pair of contexts, and one with the ×4 and ×24 of the rest.
+TIMEFRAMES = ["1m", "5m", "15m", "30m", "1h", "4h"]
+
+
+def same_bits(left: np.ndarray, right: np.ndarray) -> bool:
+    return left.shape == right.shape and left.tobytes() == right.tobytes()
+
+
+@pytest.mark.parametrize("timeframe", TIMEFRAMES)
+def test_scrambling_the_future_moves_no_bit_at_or_before_t(timeframe: str) -> None:
+    bars = gappy_bars(2000, timeframe)
+    before = compute_features(bars)
+    for t in (1490, 1603, 1801, 1850):  # near an end of warm-up, inside and at an end of coarse bars, in the flat part
+        after = compute_features(scrambled_after(bars, t))
+        assert same_bits(before.values[: t + 1], after.values[: t + 1])
+        assert same_bits(before.sigma[: t + 1], after.sigma[: t + 1])
+        assert not same_bits(before.values[t + 1 :], after.values[t + 1 :])
+
+
+@pytest.mark.parametrize("timeframe", TIMEFRAMES)
+def test_a_row_from_the_whole_history_equals_the_row_from_its_last_bars(timeframe: str) -> None:
+    bars = gappy_bars(2400, timeframe)
+    whole = compute_features(bars)
+    needed = whole.warmup + 1
+    for stop in range(needed + 1, len(bars) + 1, 37):
+        alone = compute_features(bars.slice(stop - needed, stop))
+        assert same_bits(alone.values[-1], whole.values[stop - 1])
+        assert np.isfinite(alone.values[-1]).all()
+
+
+@pytest.mark.parametrize("timeframe", ["5m", "1h"])
+def test_each_column_needs_no_more_than_the_lookback_it_declares(timeframe: str) -> None:
+    bars = synthetic_bars("noise", 1700, 3, timeframe)  # no holes: coarse bars hold as much as they can
+    whole = compute_features(bars)
+    for j, column in enumerate(whole.columns):
+        for stop in (len(bars), len(bars) - 5, len(bars) - 13):
+            alone = compute_features(bars.slice(stop - column.lookback, stop))
+            assert alone.values[-1, j] == whole.values[stop - 1, j], column.name
+            assert np.isnan(alone.values[:-1, j]).all(), column.name
+
+
+def test_values_lie_within_the_declared_range_and_are_finite_after_warm_up_across_a_flat_stretch() -> None:
+    bars = gappy_bars(3000)
+    matrix = compute_features(bars)
+    for j, column in enumerate(matrix.columns):
+        values = matrix.values[column.lookback - 1 :, j]
+        assert np.isfinite(values).all()
+        assert values.min() >= column.spec.low
+        assert values.max() <= column.spec.high
+    assert np.isfinite(matrix.sigma[256:]).all()
+    assert np.isnan(matrix.sigma[:256]).all()
+
+
+def test_prices_that_never_move_give_finite_features() -> None:
+    bars = synthetic_bars("noise", 1600, 1)
+    still = replace(bars, **{name: np.full(len(bars), 5.0) for name in ("open", "high", "low", "close")})
+    matrix = compute_features(still)
+    assert np.isfinite(matrix.values[matrix.warmup :]).all()
+    assert (matrix.sigma[256:] == 1e-5).all()
+
+
+def test_scaling_all_prices_changes_nothing_that_matters() -> None:
+    bars = gappy_bars(1700)
+    scaled = replace(bars, **{name: getattr(bars, name) * 64.0 for name in ("open", "high", "low", "close")})
+    # A power of two scales exactly, so even the bits agree: gold and ether look alike.
+    assert same_bits(compute_features(bars).values, compute_features(scaled).values)
+
+
+def test_context_values_change_only_when_a_coarse_bar_closes() -> None:
+    matrix = compute_features(synthetic_bars("noise", 1700, 2))
+    j = matrix.names.index("log_return_1@4h")
+    changed = 1 + np.flatnonzero(np.diff(matrix.values[matrix.warmup :, j])) + matrix.warmup
+    assert changed.size > 20
+    assert (changed % 4 == 3).all()  # the bars from 03:00, 07:00 … close the four hours
+
+
+def test_a_history_shorter_than_warm_up_has_no_complete_row() -> None:
+    matrix = compute_features(synthetic_bars("noise", 50, 2))
+    assert matrix.values.shape == (50, len(matrix.names))
+    assert np.isnan(matrix.values).any(axis=1).all()
+
+
+def test_no_bars_give_an_empty_matrix() -> None:
+    matrix = compute_features(synthetic_bars("noise", 50, 2).slice(0, 0))
+    assert matrix.values.shape == (0, len(matrix.names))
+
+
+def test_names_are_unique_and_contexts_repeat_all_but_the_clock() -> None:
+    columns = feature_columns(Timeframe.parse("30m"))
+    names = [column.name for column in columns]
+    assert len(set(names)) == len(names)
+    assert names[: len(FEATURES)] == [spec.name for spec in FEATURES]
+    assert "range@2h" in names
+    assert "range@8h" in names
+    assert not any(name.startswith("session") and "@" in name for name in names)
+
+
+def test_bars_too_close_together_are_refused_by_name_of_the_feature() -> None:
+    bars = synthetic_bars("noise", 1600, 1, "1m")
+    crowded = Bars(**{f: getattr(bars, f) for f in bars.__slots__} | {"timeframe": Timeframe.parse("1h")})
+    with pytest.raises(DataError, match=r"log_return_\d+@4h is undefined at row .* closer together than 1h"):
+        compute_features(crowded)
