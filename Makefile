@@ -6,7 +6,7 @@ BIN ?= .venv/bin/
 endif
 PYTHON = $(BIN)python
 
-.PHONY: check format lint types contracts test test-slow test-e2e parity docs demo pins
+.PHONY: check format lint types contracts test test-slow test-e2e parity bench docs demo pins
 
 check: lint types contracts test
 
@@ -36,6 +36,9 @@ test-e2e:
 
 parity:
 	$(PYTHON) -m pytest -q tests/parity tests/properties
+
+bench:
+	$(PYTHON) -m pytest -q -m benchmark
 
 docs:
 	$(PYTHON) -m pytest -q tests/test_docs.py tests/test_readme.py tests/test_surface.py

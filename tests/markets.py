@@ -1,6 +1,7 @@
 """Markets for tests: short, with the holes and stale stretches that real files have."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -36,7 +37,7 @@ def scrambled_after(bars: Bars, t: int, seed: int = 1) -> Bars:
     size = len(bars) - t - 1
     close = bars.close[t] * np.exp(rng.normal(0.5, 0.2, size))
     open_ = bars.close[t] * np.exp(rng.normal(-0.5, 0.2, size))
-    wild = {
+    wild: dict[str, Any] = {
         "open": open_,
         "high": np.maximum(open_, close) * 1.3,
         "low": np.minimum(open_, close) * 0.7,
@@ -44,4 +45,6 @@ def scrambled_after(bars: Bars, t: int, seed: int = 1) -> Bars:
         "volume": rng.random(size),
         "spread": rng.random(size),
     }
-    return replace(bars, **{name: np.append(getattr(bars, name)[: t + 1], values) for name, values in wild.items()})
+    for name, values in wild.items():
+        wild[name] = np.append(getattr(bars, name)[: t + 1], values)
+    return replace(bars, **wild)

@@ -14,6 +14,7 @@ from agv2.data.synthetic import synthetic_bars
 
 START = datetime.datetime(2020, 1, 6, tzinfo=datetime.UTC)
 HOUR = datetime.timedelta(hours=1)
+STAMP = pl.Datetime("us", "UTC")
 
 
 def rows(n_bars: int = 6) -> dict[str, list[Any]]:
@@ -30,7 +31,7 @@ def rows(n_bars: int = 6) -> dict[str, list[Any]]:
     }
 
 
-def written(columns: dict[str, Any], path: Path, ts_type: Any = pl.Datetime("us", "UTC")) -> Path:
+def written(columns: dict[str, Any], path: Path, ts_type: Any = STAMP) -> Path:
     frame = pl.DataFrame(columns)
     if "ts" in columns and ts_type is not None:
         frame = frame.with_columns(pl.col("ts").cast(ts_type))
@@ -312,6 +313,13 @@ def test_a_file_of_two_timeframes(path: Path) -> None:
         "row 4 (2020-01-06 03:15:00 UTC) opens before the 1h bar before it has closed; "
         "split the file into one timeframe each"
     )
+
+
+def test_rows_are_counted_as_in_the_file_even_after_repeated_ones(path: Path) -> None:
+    columns = rows()
+    columns["ts"] = [START + hours * HOUR for hours in (0, 1, 2, 3, 3.25, 4)]
+    repeated = {name: [values[0], *values] for name, values in columns.items()}
+    assert problem_of(written(repeated, path)).startswith("row 5 (2020-01-06 03:15:00 UTC) opens before")
 
 
 # -------------------------------------------------------------------------------------- several and same

@@ -14,7 +14,8 @@ def momentum_returns(bars: Bars, lookback: int, side_cost: float) -> FloatArray:
     """Net log returns a bar of holding the sign of the last `lookback` bars' move."""
     log_close = np.log(bars.close)
     side = np.sign(log_close[lookback:-1] - log_close[: -lookback - 1])
-    return side * np.diff(log_close)[lookback:] - side_cost * np.abs(np.diff(side, prepend=0.0))
+    net: FloatArray = side * np.diff(log_close)[lookback:] - side_cost * np.abs(np.diff(side, prepend=0.0))
+    return net
 
 
 def annual_sharpe(returns: FloatArray) -> float:

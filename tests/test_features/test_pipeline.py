@@ -3,7 +3,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from agv2.core.bars import Bars
 from agv2.core.errors import DataError
 from agv2.core.timeframes import Timeframe
 from agv2.data.synthetic import synthetic_bars
@@ -65,7 +64,8 @@ def test_values_lie_within_the_declared_range_and_are_finite_after_warm_up_acros
 
 def test_prices_that_never_move_give_finite_features() -> None:
     bars = synthetic_bars("noise", 1600, 1)
-    still = replace(bars, **{name: np.full(len(bars), 5.0) for name in ("open", "high", "low", "close")})
+    flat = np.full(len(bars), 5.0)
+    still = replace(bars, open=flat, high=flat, low=flat, close=flat)
     matrix = compute_features(still)
     assert np.isfinite(matrix.values[matrix.warmup :]).all()
     assert (matrix.sigma[256:] == 1e-5).all()
@@ -73,7 +73,8 @@ def test_prices_that_never_move_give_finite_features() -> None:
 
 def test_scaling_all_prices_changes_nothing_that_matters() -> None:
     bars = gappy_bars(1700)
-    scaled = replace(bars, **{name: getattr(bars, name) * 64.0 for name in ("open", "high", "low", "close")})
+    prices = {name: getattr(bars, name) * 64.0 for name in ("open", "high", "low", "close")}
+    scaled = replace(bars, **prices)
     # A power of two scales exactly, so even the bits agree: gold and ether look alike.
     assert same_bits(compute_features(bars).values, compute_features(scaled).values)
 
@@ -109,6 +110,6 @@ def test_names_are_unique_and_contexts_repeat_all_but_the_clock() -> None:
 
 def test_bars_too_close_together_are_refused_by_name_of_the_feature() -> None:
     bars = synthetic_bars("noise", 1600, 1, "1m")
-    crowded = Bars(**{f: getattr(bars, f) for f in bars.__slots__} | {"timeframe": Timeframe.parse("1h")})
+    crowded = replace(bars, timeframe=Timeframe.parse("1h"))
     with pytest.raises(DataError, match=r"log_return_\d+@4h is undefined at row .* closer together than 1h"):
         compute_features(crowded)

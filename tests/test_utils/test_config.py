@@ -198,7 +198,7 @@ def test_small_numbers_in_exponent_form_are_numbers(shipped: Path) -> None:
 
 @pytest.mark.parametrize("text", ["encoder", "encoder=1", "encoder.window", "encoder..window=1", "=1"])
 def test_an_override_without_file_key_and_value_shows_the_form(shipped: Path, text: str) -> None:
-    with pytest.raises(ConfigError, match="write it as file.key=value"):
+    with pytest.raises(ConfigError, match=r"write it as file\.key=value"):
         parse_override(text)
 
 

@@ -51,15 +51,10 @@ def fit_encoder(
     """
     normalizer = Normalizer.fit(
         np.concatenate(
-            [
-                market.features.values[fold.train_lo : fold.train_hi]
-                for market, fold in zip(markets, folds, strict=True)
-            ]
+            [market.features.values[fold.train_lo : fold.train_hi] for market, fold in zip(markets, folds, strict=True)]
         )
     )
-    series = [
-        _training_series(market, fold, normalizer, settings) for market, fold in zip(markets, folds, strict=True)
-    ]
+    series = [_training_series(market, fold, normalizer, settings) for market, fold in zip(markets, folds, strict=True)]
 
     def on_step(step: int, total: int, losses: Mapping[str, float]) -> None:
         shown = ", ".join(f"{name} {value:.3f}" for name, value in losses.items())
@@ -68,9 +63,7 @@ def fit_encoder(
     return FoldEncoder(normalizer, pretrain(series, settings.encoder, steps, seed, on_step))
 
 
-def _training_series(
-    market: PreparedMarket, fold: Fold, normalizer: Normalizer, settings: Settings
-) -> TrainingSeries:
+def _training_series(market: PreparedMarket, fold: Fold, normalizer: Normalizer, settings: Settings) -> TrainingSeries:
     past = market.bars.slice(0, fold.train_hi)
     sigma = market.features.sigma[: fold.train_hi]
     window_start = fold.train_lo - (settings.encoder.window - 1)

@@ -16,7 +16,7 @@ from agv2.features.pipeline import FeatureMatrix, compute_features
 from agv2.risk.config import RiskParams
 from agv2.sim.costs import Costs
 
-__all__ = ["PreparedMarket", "prepare_markets", "as_known_after"]
+__all__ = ["PreparedMarket", "as_known_after", "prepare_markets"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,11 +24,13 @@ from agv2.backtest.judgement import Judgement, judge
 from agv2.backtest.provenance import BarsSource, Provenance, write_provenance
 from agv2.backtest.replay import EquityRow
 from agv2.backtest.report.page import write_report
+from agv2.backtest.rule_rates import EDGES_ANNUAL_SHARPE
 from agv2.backtest.run_files import RunRows, write_run_rows
 from agv2.backtest.stitching import account_rows, stitch
 from agv2.backtest.summary import HeadScore, Summary, write_summary
 from agv2.backtest.tape import MarketTape
 from agv2.backtest.trial_ledger import Trial, TrialCount, TrialLedger
+from agv2.backtest.verdict import MIN_DAYS
 from agv2.backtest.walk_forward import Fold
 from agv2.core.orders import Fill
 from agv2.decision.actions import ACTION_NVEC
@@ -55,6 +57,14 @@ class RunOutcome:
     report: Path
     verdict: str
     verdict_text: str
+    measures: Mapping[str, float | None]
+    """`oos` of `summary.json`."""
+
+    @classmethod
+    def read(cls, out: Path) -> "RunOutcome":
+        """What a finished run in `out` found."""
+        summary = json.loads((out / "summary.json").read_text(encoding="utf-8"))
+        return cls(out, out / "report.html", summary["verdict"], summary["verdict_text"], summary["oos"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +72,7 @@ class FoldFacts:
     """What the training of one fold said about itself."""
 
     heads: tuple[head_scores.HeadScore, ...]
-    policies: tuple[Mapping[str, float | None], ...]
+    policies: tuple[Mapping[str, float], ...]
     traded: int
     """Index of the policy that traded."""
 
@@ -129,8 +139,8 @@ def write_results(
         _write_provenance(context)
         spent = {**seconds, **progress.seconds}
         write_summary(_summary(context, found, baselines, judgement, facts, spent), out / "summary.json")
-        report = write_report(out)
-    return RunOutcome(out, report, judgement.verdict.level, judgement.verdict.text)
+        write_report(out)
+    return RunOutcome.read(out)
 
 
 def _baseline(name: str, context: RunContext) -> RunRows:
@@ -200,9 +210,8 @@ def _write_folds(context: RunContext, rows: Sequence[RunRows], facts: Sequence[F
     for number, (table, fact) in enumerate(zip(rows, facts, strict=True), start=1):
         report = evaluate(table, calendars).oos.report
         own = [(market, folds[number - 1]) for market, folds in zip(context.markets, context.folds, strict=True)]
-        policy = dict(fact.policies[fact.traded])
-        per_bar = policy.pop("validation_sharpe_per_bar", None)
-        bars_per_year = max(market.bars_per_year for market, _ in own)
+        policy = fact.policies[fact.traded]
+        per_year = math.sqrt(max(market.bars_per_year for market, _ in own))
         document = {
             "fold": number,
             "symbols": [market.bars.symbol for market, _ in own],
@@ -220,8 +229,10 @@ def _write_folds(context: RunContext, rows: Sequence[RunRows], facts: Sequence[F
                 for score in fact.heads
             ],
             "policy": {
-                **policy,
-                "validation_sharpe": None if per_bar is None else per_bar * math.sqrt(bars_per_year),
+                "steps": policy["steps"],
+                "best_step": policy["best_step"],
+                "train_sharpe": policy["train_sharpe_per_bar"] * per_year,
+                "validation_sharpe": policy["validation_sharpe_per_bar"] * per_year,
             },
             "seeds": [dict(each) for each in fact.policies],
         }  # fmt: skip
@@ -238,8 +249,7 @@ def _write_report_extras(
     """Tables that only the report reads."""
     folder = context.out / "oos"
     curves = [
-        each.equity.select(pl.lit(name).alias("name"), "symbol", "ts", "equity")
-        for name, each in baseline_rows.items()
+        each.equity.select(pl.lit(name).alias("name"), "symbol", "ts", "equity") for name, each in baseline_rows.items()
     ]
     _write_parquet(folder / "baselines.parquet", pl.concat(curves))
     bars = []
@@ -249,7 +259,7 @@ def _write_report_extras(
             pl.DataFrame(
                 {
                     "symbol": [market.bars.symbol] * len(last),
-                    "ts": pl.from_epoch(pl.Series(last.ts_ns), time_unit="ns").dt.cast_time_unit("us").dt.replace_time_zone("UTC"),
+                    "ts": pl.Series(last.ts_ns // 1000).cast(pl.Datetime("us", "UTC")),
                     "open": last.open, "high": last.high, "low": last.low, "close": last.close,
                 }
             )
@@ -257,17 +267,20 @@ def _write_report_extras(
     _write_parquet(folder / "last_fold_bars.parquet", pl.concat(bars))
     _write_json(folder / "costs.json", _costs(context, stitched, found))
     _write_json(folder / "intervals.json", judgement.intervals.as_json())
+    _write_json(folder / "error_rates.json", {"rates": _error_rates(judgement, found.oos.days.size)})
+
+
+def _error_rates(judgement: Judgement, n_days: int) -> list[dict[str, str | float]]:
     rates = judgement.verdict.rates
-    _write_json(
-        folder / "error_rates.json",
-        {
-            "false_alarm_rate": rates.false_alarm.rate,
-            "false_alarm_interval": [rates.false_alarm.low, rates.false_alarm.high],
-            "power": rates.power[0].rate,
-            "power_interval": [rates.power[0].low, rates.power[0].high],
-            "measured_on": f"{rates.false_alarm.n_samples:,} simulated runs of the rule alone; power at a true Sharpe ratio of 1",
-        },
-    )
+    if n_days < MIN_DAYS:
+        return []  # the rule never sees an edge on so few days; the verdict says so
+    shown = [("False alarms", rates.false_alarm, "of simulated runs without any edge get a verdict of evidence")]
+    for edge, rate in zip(EDGES_ANNUAL_SHARPE, rates.power, strict=True):
+        shown.append((f"Power at {edge:g}", rate, f"of simulated runs with a true Sharpe ratio of {edge:g} get one"))
+    return [
+        {"label": label, "rate": rate.rate, "low": rate.low, "high": rate.high, "meaning": f"{meaning} (rule alone)"}
+        for label, rate, meaning in shown
+    ]
 
 
 def _costs(context: RunContext, stitched: RunRows, found: Evaluation) -> dict[str, float | None]:

@@ -23,9 +23,11 @@ from agv2.backtest.tape import MarketTape
 from agv2.backtest.trial_ledger import Trial, TrialLedger, data_digest
 from agv2.backtest.walk_forward import Fold, portfolio_walk_forward
 from agv2.models.policy import PolicyNetwork
+from agv2.models.threads import torch_threads
 from agv2.rl.episodes import Span
 from agv2.rl.policy_adapter import TorchPolicy
 from agv2.rl.training import train_policy
+from agv2.rl.validation import score_policy
 from agv2.utils.clock import Clock, SystemClock
 from agv2.utils.config import Override, config_digest
 from agv2.utils.seeding import spawn_seed
@@ -102,8 +104,10 @@ def run(request: RunRequest) -> RunOutcome:
         },
         {"started_ns": started_ns, "earlier_trials": list(ledger.count_before(plan.trial).names)},
     )
+    if (request.out / "report.html").is_file():  # written last
+        return RunOutcome.read(request.out)
     count = ledger.count_before(plan.trial, among=state["earlier_trials"])
-    with RunProgress(_stages(plan), quiet=request.quiet) as progress:
+    with torch_threads(1), RunProgress(_stages(plan), quiet=request.quiet) as progress:
         rows, facts, encoder, policy = _walk(plan, store, progress)
         context = RunContext(
             out=request.out,
@@ -144,9 +148,7 @@ def _plan(request: RunRequest) -> _Plan:
         min_train_bars=_least_training_bars(settings),
         symbols=[market.bars.symbol for market in markets],
     )
-    known = tuple(
-        as_known_after(market, settings, own[0].test_lo) for market, own in zip(markets, folds, strict=True)
-    )
+    known = tuple(as_known_after(market, settings, own[0].test_lo) for market, own in zip(markets, folds, strict=True))
     notes = [note for market in known for note in market.notes]
     if smoke:
         notes.append(f"AGV2_SMOKE=1: at most {SMOKE_BARS} bars, one fold and a few updates; nothing here is a result")
@@ -232,16 +234,14 @@ def _train(
     if encoder is None:
         with progress.stage(f"{name}: encoder"):
             seed = spawn_seed(plan.request.seed, f"encoder {key}")
-            encoder = fit_encoder(
-                plan.markets, folds, plan.settings, plan.profile.encoder_steps, seed, progress.update
-            )
+            encoder = fit_encoder(plan.markets, folds, plan.settings, plan.profile.encoder_steps, seed, progress.update)
         store.save_encoder(key, encoder)
         store.add_seconds(progress.seconds)
     else:
         progress.skip(f"{name}: encoder")
 
     policies: list[PolicyNetwork] = []
-    policy_facts: list[Mapping[str, float | None]] = []
+    policy_facts: list[Mapping[str, float]] = []
     tapes: list[MarketTape] | None = None
     for number in range(plan.profile.seeds):
         label = _policy_stage(name, number, plan.profile)
@@ -257,14 +257,14 @@ def _train(
             progress.skip(label)
         policies.append(stored[0])
         policy_facts.append(stored[1])
-    ranking = sorted(range(len(policies)), key=lambda i: policy_facts[i]["validation_sharpe_per_bar"] or 0.0)
+    ranking = sorted(range(len(policies)), key=lambda i: policy_facts[i]["validation_sharpe_per_bar"])
     median = ranking[(len(ranking) - 1) // 2]
     return encoder, policies[median], FoldFacts(encoder.pretrained.scores, tuple(policy_facts), median)
 
 
 def _train_one(
     plan: _Plan, tapes: Sequence[MarketTape], folds: Sequence[Fold], stream: str, progress: RunProgress
-) -> tuple[PolicyNetwork, dict[str, float | None]]:
+) -> tuple[PolicyNetwork, dict[str, float]]:
     """One policy, chosen on a block at the end of its training bars that it is not trained on."""
     train, validation = [], []
     for index, fold in enumerate(folds):
@@ -287,13 +287,23 @@ def _train_one(
         plan.initial_equity,
         on_update,
     )
-    best = trained.best
-    facts: dict[str, float | None] = {
-        "steps": plan.profile.policy_steps,
-        "best_step": None if best is None else best.step,
-        "validation_sharpe_per_bar": None if best is None else best.score.sharpe_per_bar,
+    assert trained.best is not None, "there is a validation block"
+    network = trained.network
+    # Training bars in pieces as long as the validation block: they are scored side by side.
+    length = max(span.last - span.first for span in validation)
+    pieces = [
+        Span(span.tape, first, min(first + length, span.last))
+        for span in train
+        for first in range(span.first, span.last, length)
+    ]
+    on_train = score_policy(tapes, pieces, TorchPolicy(network), plan.initial_equity)
+    facts = {
+        "steps": float(plan.profile.policy_steps),
+        "best_step": float(trained.best.step),
+        "train_sharpe_per_bar": on_train.sharpe_per_bar,
+        "validation_sharpe_per_bar": trained.best.score.sharpe_per_bar,
     }
-    return trained.network, facts
+    return network, facts
 
 
 def _trade(

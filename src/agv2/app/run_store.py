@@ -163,4 +163,3 @@ def _save_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
 def _load_arrays(path: Path) -> dict[str, Any]:
     with np.load(path, allow_pickle=False) as stored:
         return {name: stored[name] for name in stored.files}
-

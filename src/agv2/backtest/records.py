@@ -23,18 +23,14 @@ __all__ = [
 def read_bar(rows: RecordArray, i: int) -> Bar:
     """`Bar` at row `i`."""
     r = rows[i]
-    return Bar(
-        r["ts_ns"], r["open"], r["high"], r["low"], r["close"], r["volume"], r["spread"], r["day"], r["nights"]
-    )
+    return Bar(r["ts_ns"], r["open"], r["high"], r["low"], r["close"], r["volume"], r["spread"], r["day"], r["nights"])
 
 
 @kernel
 def read_market(rows: RecordArray, i: int) -> Market:
     """`Market` at row `i`."""
     r = rows[i]
-    return Market(
-        r["contract_size"], r["lot_step"], r["min_lot"], r["max_lot"], r["tick_size"], r["leverage"]
-    )
+    return Market(r["contract_size"], r["lot_step"], r["min_lot"], r["max_lot"], r["tick_size"], r["leverage"])
 
 
 @kernel
@@ -85,9 +81,7 @@ def read_account(rows: RecordArray, i: int) -> Account:
     """`Account` at row `i`."""
     r = rows[i]
     p = r["pending"]
-    pending = Order(
-        p["order_id"], p["units"], p["stop_loss"], p["take_profit"], p["reason"], p["decided_ns"]
-    )
+    pending = Order(p["order_id"], p["units"], p["stop_loss"], p["take_profit"], p["reason"], p["decided_ns"])
     return Account(
         r["cash"], r["units"], r["close_price"], r["entry_price"], r["initial_risk"], r["stop_loss"],
         r["take_profit"], r["bracket_order_id"], r["bracket_decided_ns"], r["trailed"], r["bars_held"],

@@ -121,18 +121,12 @@ def replay(
                 _decide(state, states, index, bar, risk, account_equity, result)
         halted = is_halted(risk)
         for state, _, bar in present:
-            book = state.book
-            result.equity.append(
-                EquityRow(
-                    state.tape.symbol, bar.ts_ns, equity(book), book.cash, book.units, financing[state.tape.symbol], halted
-                )
-            )
-        result.account.append(
-            EquityRow(
-                "ACCOUNT", int(stamp), account_equity, float(sum(state.book.cash for state in states)), 0.0,
-                float(sum(financing.values())), halted,
-            )  # fmt: skip
-        )
+            symbol, book = state.tape.symbol, state.book
+            row = EquityRow(symbol, bar.ts_ns, equity(book), book.cash, book.units, financing[symbol], halted)
+            result.equity.append(row)
+        cash = float(sum(state.book.cash for state in states))
+        paid = float(sum(financing.values()))
+        result.account.append(EquityRow("ACCOUNT", int(stamp), account_equity, cash, 0.0, paid, halted))
         if progress is not None and done % 256 == 0:
             progress(done)
     return result

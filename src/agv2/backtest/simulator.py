@@ -106,7 +106,9 @@ class BatchSimulator:
             (n_books, self._market_rows.shape[1] + len(BOOK_FIELDS)), dtype=np.float32
         )
 
-    def reset(self, books: IntArray, tapes: IntArray, first: IntArray, last: IntArray, costs: RecordArray | None = None) -> None:
+    def reset(
+        self, books: IntArray, tapes: IntArray, first: IntArray, last: IntArray, costs: RecordArray | None = None
+    ) -> None:
         """Start new episodes.
 
         Args:

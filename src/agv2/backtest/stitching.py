@@ -123,7 +123,7 @@ def _summed(frame: pl.DataFrame) -> pl.DataFrame:
     financing = frame.group_by("ts").agg(pl.col("financing").sum(), pl.col("halted").any())
     return (
         total.join(financing, on="ts", how="left", maintain_order="left")
-        .with_columns(fold=pl.lit(frame["fold"][0]), symbol=pl.lit("ACCOUNT"), units=pl.lit(0.0))
+        .with_columns(fold=pl.lit(frame["fold"][0], dtype=pl.Int64), symbol=pl.lit("ACCOUNT"), units=pl.lit(0.0))
         .select(frame.columns)
     )
 
@@ -131,4 +131,3 @@ def _summed(frame: pl.DataFrame) -> pl.DataFrame:
 def _with_drawdown(frame: pl.DataFrame) -> pl.DataFrame:
     peak = pl.col("equity").cum_max().over("symbol")
     return frame.with_columns(drawdown=(1.0 - pl.col("equity") / peak))
-

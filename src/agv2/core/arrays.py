@@ -1,6 +1,6 @@
 """Array types and the record layout of many named tuples."""
 
-from typing import Any, NamedTuple, get_type_hints
+from typing import Any, NamedTuple, cast, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +32,7 @@ def record_dtype(named_tuple: type[NamedTuple]) -> np.dtype[Any]:
         if kind in scalars:
             fields.append((name, scalars[kind]))
         elif isinstance(kind, type) and issubclass(kind, tuple) and hasattr(kind, "_fields"):
-            fields.append((name, record_dtype(kind)))
+            fields.append((name, record_dtype(cast(type[NamedTuple], kind))))
         else:
             raise TypeError(f"{named_tuple.__name__}.{name} is {kind}; expected int, float, bool or a named tuple")
     return np.dtype(fields, align=True)

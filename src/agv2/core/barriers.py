@@ -8,9 +8,7 @@ UNTOUCHED, STOP, TARGET = 0, 1, 2
 
 
 @kernel
-def first_touch(
-    side: int, stop: float, target: float, high: float, low: float, half_spread_frac: float
-) -> int:
+def first_touch(side: int, stop: float, target: float, high: float, low: float, half_spread_frac: float) -> int:
     """First barrier that a bar touches, the stop when both are within its range.
 
     Args:

@@ -11,9 +11,9 @@ import os
 import pathlib
 import platform
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
-import numba
+import numba  # noqa: TID251 - the one door
 
 __all__ = ["PLAIN_KERNELS", "kernel"]
 
@@ -34,7 +34,8 @@ def _use_own_cache() -> None:
         for source in sorted((package_root / package).rglob("*.py")):
             digest.update(source.relative_to(package_root).as_posix().encode() + b"\0" + source.read_bytes())
     base = os.environ.get("AGV2_KERNEL_CACHE") or pathlib.Path.home() / ".cache" / "agv2" / "kernels"
-    numba.config.CACHE_DIR = str(pathlib.Path(base) / digest.hexdigest()[:16])
+    cache_dir = pathlib.Path(base) / digest.hexdigest()[:16]
+    numba.config.CACHE_DIR = str(cache_dir)  # type: ignore[attr-defined]  # numba fills its config at run time
 
 
 def kernel(function: F) -> F:
@@ -45,5 +46,5 @@ def kernel(function: F) -> F:
     if PLAIN_KERNELS:
         return function
     _use_own_cache()
-    compiled: F = numba.njit(cache=True, fastmath=False, error_model="python")(function)
-    return compiled
+    # To callers a dispatcher is the function it compiles.
+    return cast(F, numba.njit(cache=True, fastmath=False, error_model="python")(function))

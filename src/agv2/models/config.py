@@ -80,4 +80,6 @@ class EncoderConfig(Config):
                 f"window {self.window} cannot be met exactly by kernels of {self.kernel}: "
                 f"window - 2 must be a multiple of {self.kernel - 1}"
             )
+        if self.mask_span >= self.window:
+            raise ValueError(f"mask_span {self.mask_span} must be shorter than the window {self.window}")
         return self

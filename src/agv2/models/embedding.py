@@ -81,6 +81,4 @@ def _require_usable(encoder: StageOneEncoder, features: Float32Array) -> None:
         raise ShapeError(f"expected features of shape (n_bars, {encoder.n_features}), got {features.shape}")
     finite = np.isfinite(features).all(axis=1)
     if not finite.all():
-        raise DataError(
-            f"features at row {int(np.argmin(finite))} are not finite: leave out the warm-up"
-        )
+        raise DataError(f"features at row {int(np.argmin(finite))} are not finite: leave out the warm-up")

@@ -13,26 +13,36 @@ __all__ = ["StageOneEncoder"]
 class CausalConvolution(nn.Module):
     """Dilated convolution without padding, time-major: (B, T, in) -> (B, T - (kernel - 1)·dilation, out).
 
-    One matrix product computes every tap for every bar and the taps are then added with their shifts; on a CPU
-    that beats `conv1d`, which wants the channels first and would need two transpositions around the normalisation.
+    One matrix product per tap, on shifted views. On a CPU that is several times faster than `conv1d`, dilated or not.
     """
 
     def __init__(self, inputs: int, outputs: int, kernel: int, dilation: int) -> None:
         super().__init__()
-        self.kernel, self.dilation, self.outputs = kernel, dilation, outputs
-        self.taps = nn.Linear(inputs, kernel * outputs, bias=False)
+        self.kernel, self.dilation = kernel, dilation
+        self.taps = nn.Parameter(torch.empty(kernel, outputs, inputs))
         self.bias = nn.Parameter(torch.zeros(outputs))
-        # The fan-in of one output is kernel × inputs, which `nn.Linear` cannot know.
         bound = (kernel * inputs) ** -0.5
-        nn.init.uniform_(self.taps.weight, -bound, bound)
+        nn.init.uniform_(self.taps, -bound, bound)
 
     def forward(self, x: Tensor) -> Tensor:
         steps = x.shape[1] - (self.kernel - 1) * self.dilation
-        taps = self.taps(x).split(self.outputs, dim=-1)
-        total = self.bias + taps[0].narrow(1, 0, steps)
+        total = nn.functional.linear(x.narrow(1, 0, steps), self.taps[0], self.bias)
         for k in range(1, self.kernel):
-            total = total + taps[k].narrow(1, k * self.dilation, steps)
-        return cast(Tensor, total)
+            total = total + nn.functional.linear(x.narrow(1, k * self.dilation, steps), self.taps[k])
+        return total
+
+
+class ChannelDropout(nn.Module):
+    """Leaves out whole channels of a chunk, (B, T, C): cheaper than single numbers, and neighbours cannot fill in."""
+
+    def __init__(self, probability: float) -> None:
+        super().__init__()
+        self.keep = 1.0 - probability
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or self.keep == 1.0:
+            return x
+        return x * (torch.empty(x.shape[0], 1, x.shape[2]).bernoulli_(self.keep) / self.keep)
 
 
 class ResidualBlock(nn.Module):
@@ -44,7 +54,7 @@ class ResidualBlock(nn.Module):
         self.norm = nn.LayerNorm(channels)
         self.convolution = CausalConvolution(channels, channels, kernel, dilation)
         self.mix = nn.Linear(channels, channels)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = ChannelDropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
         y = nn.functional.gelu(self.convolution(self.norm(x)))

@@ -50,7 +50,9 @@ class Normalizer:
         tame = np.clip(complete, low, high)
         scale = tame.std(axis=0)
         moved = scale > 1e-9 * np.maximum(1.0, np.abs(tame).max(axis=0))
-        return cls(mean=tame.mean(axis=0), scale=np.where(moved, scale, 1.0), clip=clip)
+        # Where nothing moves, the mean of equal numbers may be off by a rounding; the number itself is exact.
+        mean = np.where(moved, tame.mean(axis=0), complete[0])
+        return cls(mean=mean, scale=np.where(moved, scale, 1.0), clip=clip)
 
     def transform(self, values: FloatArray) -> Float32Array:
         """Normalised features, NaN where they were NaN.

@@ -59,9 +59,9 @@ class PolicyNetwork(nn.Module):
         Raises:
             ShapeError: the state is of another kind of policy.
         """
-        own = {
-            name: value for name, value in state.items() if not name.startswith(("features_extractor", "pi_", "vf_"))
-        }
+        # With a shared (flattening) extractor, these are further names for what has no weights.
+        unused = ("features_extractor", "pi_features_extractor", "vf_features_extractor")
+        own = {name: value for name, value in state.items() if not name.startswith(unused)}
         try:
             policy, value = (_hidden_widths(own, f"mlp_extractor.{stack}") for stack in ("policy_net", "value_net"))
             network = cls(

@@ -15,6 +15,7 @@ from agv2.models.encoder import StageOneEncoder
 from agv2.models.head_baselines import class_shares
 from agv2.models.head_scores import HeadScore, score_heads
 from agv2.models.heads import MultiTaskHeads
+from agv2.models.linear_start import fit_linear_parts
 from agv2.models.masked_model import MaskedModel, Progress
 from agv2.models.training_rows import PurgedRows, TrainingSeries, purged_rows
 
@@ -108,7 +109,9 @@ def pretrain(
         torch.manual_seed(seed)
         model = MaskedModel(series[0].features.shape[1], config)
         model.heads.start_at_baseline(*_unconditional(series, rows, config))
-        taken, best = fit(model, series, rows, config, steps, np.random.default_rng(seed), progress)
+        generator = np.random.default_rng(seed)
+        fit_linear_parts(model.heads, series, [one.train for one in rows], config, generator)
+        taken, best = fit(model, series, rows, config, steps, generator, progress)
     scores = score_heads(model, series, rows, config)
     return PretrainedEncoder(config=config, model=model.eval(), scores=scores, steps=taken, best_step=best)
 

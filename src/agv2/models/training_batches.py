@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from agv2.core.arrays import BoolArray, Float32Array
+from agv2.core.arrays import BoolArray
 from agv2.models.config import EncoderConfig
 from agv2.models.training_rows import TrainingSeries
 
@@ -68,29 +68,20 @@ def training_batches(
             allowed = rows[which]
             start = int(generator.integers(allowed.start - length // 2, allowed.stop - length // 2))
             start = max(min(start, allowed.stop - length), allowed.start)
-            hide = generator.random() < config.masked_chunks
-            masked = masked_spans(
-                length + config.window - 1, config.mask_ratio if hide else 0.0, config.mask_span, generator
-            )
-            chunks.append(
-                _chunk(series[which], range(start, min(start + length, allowed.stop)), length, masked, config)
-            )
+            place = range(start, min(start + length, allowed.stop))
+            ratio = config.mask_ratio if generator.random() < config.masked_chunks else 0.0
+            masked = masked_spans(config.window - 1 + len(place), ratio, config.mask_span, generator)
+            chunks.append(_chunk(series[which], place, length, masked, config))
         yield Batch(*(torch.stack(parts) for parts in zip(*chunks, strict=True)))
 
 
 def _chunk(one: TrainingSeries, rows: range, length: int, masked: BoolArray, config: EncoderConfig) -> Batch:
-    lead = config.window - 1
     # A series shorter than the chunk is filled up with rows that have no targets.
     missing = length - len(rows)
-    features: Float32Array = one.features[rows.start - lead : rows.stop]
-    visible = np.arange(length + lead) >= length + lead - missing
+    returns = one.future[rows.start : rows.stop].astype(np.float32)
     return Batch(
-        torch.from_numpy(np.pad(features, ((0, missing), (0, 0)))),
-        torch.from_numpy(masked & ~visible),
-        torch.from_numpy(
-            np.pad(one.future[rows.start : rows.stop], ((0, missing), (0, 0)), constant_values=np.nan).astype(
-                np.float32
-            )
-        ),
+        torch.from_numpy(np.pad(one.features[rows.start - config.window + 1 : rows.stop], ((0, missing), (0, 0)))),
+        torch.from_numpy(np.pad(masked, (0, missing))),
+        torch.from_numpy(np.pad(returns, ((0, missing), (0, 0)), constant_values=np.nan)),
         torch.from_numpy(np.pad(one.regime[rows.start : rows.stop], (0, missing), constant_values=-1)),
     )

@@ -1,19 +1,19 @@
 """Trained networks as the decision path's `Policy`: the likeliest choice of every head."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-import numpy as np
 import torch
 from stable_baselines3 import PPO
 from torch import Tensor
 
-from agv2.core.arrays import Float32Array, FloatArray
+from agv2.core.arrays import Float32Array
 from agv2.core.errors import ShapeError
 from agv2.decision.decider import PolicyOutput
 from agv2.models.policy import PolicyNetwork
+from agv2.rl.threads import one_thread
 from agv2.rl.trading_policy import head_log_probs
 
-__all__ = ["SeedEnsemble", "TorchPolicy", "policy_network"]
+__all__ = ["TorchPolicy", "ensemble_network", "policy_network"]
 
 
 def policy_network(model: PPO) -> PolicyNetwork:
@@ -31,41 +31,35 @@ class TorchPolicy:
 
     def act(self, observations: Float32Array) -> PolicyOutput:
         """Likeliest choice of each head for each row of `observations` (n, size)."""
-        log_probs, values = _answer(self.network, observations)
-        # The likeliest choice is where the probability is largest: no need to normalise a single network's twice.
-        return _output(np.exp(log_probs), values)
+        with one_thread(), torch.inference_mode():
+            outputs = self.network(torch.from_numpy(observations))
+            log_probs = head_log_probs(outputs.logits)
+            entropy = -(log_probs.exp() * log_probs).sum(dim=(1, 2))
+        return PolicyOutput(log_probs.argmax(dim=2).numpy(), entropy.double().numpy(), outputs.value.double().numpy())
 
 
-class SeedEnsemble:
-    """Networks of several seeds that vote: their probabilities and values are averaged head by head."""
+def ensemble_network(networks: Sequence[PolicyNetwork]) -> PolicyNetwork:
+    """Networks of several seeds as one: its logits and value are the means of theirs.
 
-    def __init__(self, networks: Sequence[PolicyNetwork]) -> None:
-        """Take `networks` as they are.
+    The hidden layers stand side by side and do not mix, so the vote is itself a `PolicyNetwork` and ships like one.
 
-        Raises:
-            ShapeError: there is none, or they read observations of different sizes.
-        """
-        if not networks or len({network.n_observations for network in networks}) != 1:
-            raise ShapeError("an ensemble needs networks that read the same observation")
-        self.networks = tuple(network.eval() for network in networks)
-
-    def act(self, observations: Float32Array) -> PolicyOutput:
-        """Likeliest choice of each head under the mean probabilities."""
-        answers = [_answer(network, observations) for network in self.networks]
-        probabilities: FloatArray = np.mean([np.exp(log_probs) for log_probs, _ in answers], axis=0)
-        values: FloatArray = np.mean([values for _, values in answers], axis=0)
-        return _output(probabilities, values)
-
-
-def _answer(network: PolicyNetwork, observations: Float32Array) -> tuple[FloatArray, FloatArray]:
-    """Log-probabilities (n, 4, 4) and values (n,)."""
-    with torch.inference_mode():
-        outputs = network(torch.from_numpy(observations))
-        log_probs: Tensor = head_log_probs(outputs.logits)
-        return log_probs.double().numpy(), outputs.value.double().numpy()
+    Raises:
+        ShapeError: there is none, or they differ in shape.
+    """
+    states = [network.state_dict() for network in networks]
+    if not states or any(_shapes(state) != _shapes(states[0]) for state in states):
+        raise ShapeError("an ensemble needs networks of one and the same shape")
+    merged: dict[str, Tensor] = {}
+    for name in states[0]:
+        parts = [state[name] for state in states]
+        if name.startswith(("action_net", "value_net")):
+            merged[name] = torch.cat(parts, dim=1) / len(parts) if parts[0].ndim == 2 else torch.stack(parts).mean(0)
+        elif parts[0].ndim == 1 or ".0." in name:  # biases, and the first layers, which all read the observation
+            merged[name] = torch.cat(parts)
+        else:
+            merged[name] = torch.block_diag(*parts)  # type: ignore[no-untyped-call]  # torch leaves it untyped
+    return PolicyNetwork.from_state(merged)
 
 
-def _output(probabilities: FloatArray, values: FloatArray) -> PolicyOutput:
-    actions = probabilities.argmax(axis=2)
-    log = np.log(np.maximum(probabilities, 1e-300))  # p log p is 0 where p is
-    return PolicyOutput(actions, -(probabilities * log).sum(axis=(1, 2)), values)
+def _shapes(state: Mapping[str, Tensor]) -> dict[str, torch.Size]:
+    return {name: tensor.shape for name, tensor in state.items()}

@@ -40,10 +40,15 @@ def reward(ledger: RecordArray, weights: RewardWeights) -> RewardTerms:
     Returns:
         (n_books,) arrays, all finite.
     """
-    before: FloatArray = ledger["equity_before"]
-    kept = np.maximum(ledger["equity_after"], RUIN_FLOOR * before)
+    before, worst_before = _column(ledger, "equity_before"), _column(ledger, "worst_drawdown_before")
+    kept = np.maximum(_column(ledger, "equity_after"), RUIN_FLOOR * before)
     log_equity: FloatArray = np.log(kept / before)
-    drawdown: FloatArray = -weights.lambda_drawdown * (ledger["worst_drawdown_after"] - ledger["worst_drawdown_before"])
-    trades: FloatArray = -weights.lambda_trades * (ledger["fills"] > 0)
-    hold: FloatArray = -weights.lambda_hold * ledger["exposure"]
+    drawdown = -weights.lambda_drawdown * (_column(ledger, "worst_drawdown_after") - worst_before)
+    trades: FloatArray = np.where(ledger["fills"] > 0, -weights.lambda_trades, 0.0)
+    hold = -weights.lambda_hold * _column(ledger, "exposure")
     return RewardTerms(log_equity, drawdown, trades, hold, log_equity + drawdown + trades + hold)
+
+
+def _column(ledger: RecordArray, name: str) -> FloatArray:
+    column: FloatArray = ledger[name]
+    return column

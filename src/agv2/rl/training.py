@@ -1,7 +1,6 @@
 """PPO on the batch simulator, from tapes to a trained policy."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from agv2.rl.config import PolicyConfig
 from agv2.rl.episodes import Span
 from agv2.rl.policy_adapter import TorchPolicy, policy_network
 from agv2.rl.rollouts import TradingRolloutBuffer
+from agv2.rl.threads import one_thread
 from agv2.rl.trading_policy import TradingActorCritic
 from agv2.rl.validation import SpanScore, score_policy
 from agv2.rl.vec_env import TradingVecEnv
@@ -81,7 +81,7 @@ def train_policy(
     """
     per_rollout = config.n_books * config.n_steps
     total_steps = -(-total_steps // per_rollout) * per_rollout
-    with _one_thread(), torch.random.fork_rng(devices=[]):
+    with one_thread(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(spawn_seed(seed, "policy"))
         generator = spawn_generators(seed, "episodes")["episodes"]
         env = TradingVecEnv(tapes, train_spans, config, initial_equity, generator)
@@ -136,14 +136,3 @@ def _new_model(env: TradingVecEnv, config: PolicyConfig) -> PPO:
         policy_kwargs={"net_arch": list(config.net_arch), "optimizer_kwargs": {"eps": 1e-5, "fused": True}},
         device="cpu",
     )
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Small networks lose more to waiting for threads than they gain from them."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)

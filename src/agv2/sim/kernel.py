@@ -104,9 +104,7 @@ def _with_order(book: Account, order: Order, financing: float, costs: Costs) -> 
 
 
 @kernel
-def _fill_pending(
-    book: Account, bar: Bar, half_spread: float, costs: Costs, market: Market
-) -> tuple[Account, Fill]:
+def _fill_pending(book: Account, bar: Bar, half_spread: float, costs: Costs, market: Market) -> tuple[Account, Fill]:
     """Fill the pending order at the open, as far as latency and participation allow."""
     order = book.pending
     if order.order_id == 0:
@@ -122,9 +120,7 @@ def _fill_pending(
     side = 1 if order.units > 0.0 else -1
     rest = NO_ORDER
     if left > 0.0 and costs.carry_partial:
-        rest = Order(
-            order.order_id, side * left, order.stop_loss, order.take_profit, order.reason, order.decided_ns
-        )
+        rest = Order(order.order_id, side * left, order.stop_loss, order.take_profit, order.reason, order.decided_ns)
     if units == 0.0:
         return _replace_pending(book, rest, 0), NO_FILL
 
@@ -159,9 +155,7 @@ def _after_market_fill(book: Account, fill: Fill, order: Order, rest: Order) -> 
 
 
 @kernel
-def _fill_bracket(
-    book: Account, bar: Bar, half_spread: float, costs: Costs, market: Market
-) -> tuple[Account, Fill]:
+def _fill_bracket(book: Account, bar: Bar, half_spread: float, costs: Costs, market: Market) -> tuple[Account, Fill]:
     """Close the position at its stop or target if the open or the range of the bar reaches one."""
     if book.units == 0.0:
         return book, NO_FILL
@@ -179,9 +173,7 @@ def _fill_bracket(
         price = book.take_profit
         mid = min(max(price / (1.0 - held * half_spread), bar.low), bar.high)
         reason = FillReason.TAKE_PROFIT.value
-    return _closed(
-        book, bar, -held, price, mid, book.bracket_order_id, reason, book.bracket_decided_ns, costs, market
-    )
+    return _closed(book, bar, -held, price, mid, book.bracket_order_id, reason, book.bracket_decided_ns, costs, market)
 
 
 @kernel

@@ -10,7 +10,8 @@ from agv2.features.labels.regime import Regime, regime_labels
 
 def shares(labels: IntArray) -> FloatArray:
     known = labels[labels != Regime.UNKNOWN]
-    return np.bincount(known, minlength=3) / known.size
+    found: FloatArray = np.bincount(known, minlength=3) / known.size
+    return found
 
 
 def random_walk(n_bars: int, seed: int) -> FloatArray:

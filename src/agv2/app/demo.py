@@ -1,0 +1,97 @@
+"""`agv2 demo`: the main job on two markets made here, one with an edge to find and one without."""
+
+import os
+import sys
+import webbrowser
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.panel import Panel
+from rich.table import Table
+
+from agv2.app.results import RunOutcome
+from agv2.app.run import RunRequest, run
+from agv2.data.bars_file import write_bars
+from agv2.data.synthetic import synthetic_bars
+from agv2.utils.config import Override
+
+__all__ = ["demo"]
+
+_BARS = 12_000
+_MARKETS = {
+    "trend": ("TREND", "an edge is planted: drift that persists for days at a time"),
+    "noise": ("NOISE", "nothing is planted: any profit is luck"),
+}
+
+
+def demo(
+    out: Path,
+    seed: int = 7,
+    open_report: bool = True,
+    config_dir: Path | None = None,
+    overrides: Sequence[Override] = (),
+) -> dict[str, RunOutcome]:
+    """Make both markets, run the whole pipeline on each, show what was found.
+
+    A demo that was interrupted goes on where it stopped; one that is finished is only shown again.
+
+    Args:
+        out: gets `bars/`, `trend/` and `noise/`.
+        seed: of the markets and of the training.
+        open_report: show the reports in a browser, where there is a screen.
+        config_dir: settings that differ from the shipped ones.
+        overrides: single settings.
+
+    Returns:
+        Kind of market → what its run found.
+
+    Raises:
+        ConfigError: a setting is wrong, or `out` belongs to a demo with other settings.
+    """
+    console = Console()
+    outcomes: dict[str, RunOutcome] = {}
+    for kind, (symbol, plant) in _MARKETS.items():
+        console.print(f"[bold]{kind}[/bold]: {_BARS:,} hourly bars, seed {seed}; {plant}")
+        bars = out / "bars" / f"{symbol}_1h.parquet"
+        bars.parent.mkdir(parents=True, exist_ok=True)
+        write_bars(synthetic_bars(kind, _BARS, seed, timeframe="1h", symbol=symbol), bars)
+        target = out / kind
+        outcomes[kind] = run(
+            RunRequest(
+                bars=(bars,),
+                out=target,
+                profile="demo",
+                seed=seed,
+                resume=(target / "folds" / "state.json").is_file(),
+                config_dir=config_dir,
+                overrides=tuple(overrides),
+                command=("agv2", "demo", "--seed", str(seed)),
+            )
+        )
+    _show(console, outcomes)
+    has_screen = os.name == "nt" or sys.platform == "darwin" or bool(os.environ.get("DISPLAY"))
+    if open_report and has_screen and sys.stdout.isatty():
+        for outcome in outcomes.values():
+            webbrowser.open(outcome.report.resolve().as_uri())
+    return outcomes
+
+
+def _show(console: Console, outcomes: dict[str, RunOutcome]) -> None:
+    table = Table(title="Out of sample, after costs", title_justify="left")
+    for heading, justify in (("market", "left"), ("net return", "right"), ("Sharpe", "right"), ("drawdown", "right"),
+                             ("trades", "right"), ("verdict", "left")):  # fmt: skip
+        table.add_column(heading, justify=justify)  # type: ignore[arg-type]  # rich's own literal
+    for kind, outcome in outcomes.items():
+        measures = outcome.measures
+        table.add_row(
+            kind,
+            f"{measures['net_return']:+.1%}",
+            "–" if measures["sharpe"] is None else f"{measures['sharpe']:+.2f}",
+            f"{measures['max_drawdown']:.1%}",
+            f"{measures['trades']}",
+            outcome.verdict,
+        )
+    console.print(table)
+    reports = "\n".join(f"{kind}: {outcome.report}" for kind, outcome in outcomes.items())
+    console.print(Panel(reports, title="Open the reports", title_align="left", expand=False))

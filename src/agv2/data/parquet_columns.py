@@ -1,0 +1,146 @@
+"""The columns of a Parquet file of bars, each value checked by itself."""
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from agv2.core.arrays import FloatArray, IntArray
+from agv2.core.errors import DataError
+
+__all__ = ["RawColumns", "moment_text", "read_columns"]
+
+_PRICES = ("open", "high", "low", "close")
+_OPTIONAL = ("volume", "spread")
+_NS_PER_UNIT = {"ms": 1_000_000, "us": 1_000, "ns": 1}
+_EARLIEST_NS = 0
+_LATEST_NS = 7_258_118_400_000_000_000  # 2200-01-01
+
+
+@dataclass(frozen=True, slots=True)
+class RawColumns:
+    """Rows as the file has them, repeated ones included."""
+
+    ts_ns: IntArray
+    """(n_rows,) bar opens, nanoseconds UTC, never falling."""
+    prices: dict[str, FloatArray]
+    """Open, high, low, close by name, each (n_rows,) finite and above zero."""
+    volume: FloatArray
+    """(n_rows,) NaN where unknown."""
+    spread: FloatArray
+    """(n_rows,) NaN where unknown."""
+    notes: tuple[str, ...]
+    """One phrase each on what was assumed or left out."""
+
+
+def read_columns(path: Path, content: bytes) -> RawColumns:
+    """Columns of the Parquet file `path` whose bytes are `content`.
+
+    Raises:
+        DataError: it is no Parquet file, lacks a column, or a value cannot be used; one line with file, row, remedy.
+    """
+    frame = _frame(path, content)
+    notes: list[str] = []
+    ts_ns = _stamps(path, frame, notes)
+    prices = {name: _prices(path, frame, name, ts_ns) for name in _PRICES}
+    volume, spread = (_extra(path, frame, name, notes) for name in _OPTIONAL)
+    return RawColumns(ts_ns, prices, volume, spread, tuple(notes))
+
+
+def moment_text(ts_ns: int) -> str:
+    """A stamp as a person reads it, to the second.
+
+    >>> moment_text(0)
+    '1970-01-01 00:00:00 UTC'
+    """
+    return str(np.datetime64(int(ts_ns), "ns").astype("datetime64[s]")).replace("T", " ") + " UTC"
+
+
+def _frame(path: Path, content: bytes) -> pl.DataFrame:
+    remedy = "write the bars as Parquet with columns ts, open, high, low, close"
+    # Looked at here, because the reader's own words on a foreign file are of no use to a person.
+    if len(content) < 12 or content[:4] != b"PAR1" or content[-4:] != b"PAR1":
+        found = "empty" if not content else "not a complete Parquet file"
+        raise DataError(f"{path}: the file is {found}; {remedy}")
+    try:
+        known = pl.read_parquet_schema(io.BytesIO(content))
+        missing = [name for name in ("ts", *_PRICES) if name not in known]
+        if missing:
+            raise DataError(
+                f"{path}: no column {', '.join(missing)} (found: {', '.join(known)}); rename or add what is missing"
+            )
+        wanted = ["ts", *_PRICES, *(name for name in _OPTIONAL if name in known)]
+        frame = pl.read_parquet(io.BytesIO(content), columns=wanted, use_pyarrow=False)
+    except pl.exceptions.PolarsError as error:
+        raise DataError(f"{path}: the Parquet is damaged ({str(error).splitlines()[0]}); export it again") from error
+    if frame.height == 0:
+        raise DataError(f"{path}: the file has no rows; export it again with its bars")
+    return frame
+
+
+def _stamps(path: Path, frame: pl.DataFrame, notes: list[str]) -> IntArray:
+    """Bar opens in nanoseconds UTC, never falling."""
+    series = frame["ts"]
+    dtype = series.dtype
+    if not isinstance(dtype, pl.Datetime):
+        raise DataError(
+            f"{path}: column ts is {dtype}, expected a timestamp; convert it to UTC timestamps of bar opens"
+        )
+    if series.null_count():
+        row = int(series.is_null().arg_max() or 0)
+        raise DataError(f"{path}: row {row} has no ts; remove the row or give its stamp")
+    if dtype.time_zone is None:
+        notes.append("ts names no time zone: taken as UTC")
+    elif dtype.time_zone not in ("UTC", "Etc/UTC", "+00:00"):
+        notes.append(f"ts is in {dtype.time_zone}: converted to UTC")
+    ns_per_unit = _NS_PER_UNIT[dtype.time_unit]
+    counts = np.array(series.to_physical().to_numpy(), dtype=np.int64)
+    outside = (counts < _EARLIEST_NS // ns_per_unit) | (counts >= _LATEST_NS // ns_per_unit)
+    if outside.any():
+        row = int(np.argmax(outside))
+        raise DataError(
+            f"{path}: row {row} is stamped {counts[row]} {dtype.time_unit} after 1970, expected a year from 1970 to "
+            "2200; check the unit of ts"
+        )
+    ts_ns: IntArray = counts * ns_per_unit
+    falling = np.diff(ts_ns) < 0
+    if falling.any():
+        row = int(np.argmax(falling)) + 1
+        raise DataError(
+            f"{path}: row {row} ({moment_text(ts_ns[row])}) is earlier than the row before it; sort the file by ts"
+        )
+    return ts_ns
+
+
+def _prices(path: Path, frame: pl.DataFrame, name: str, ts_ns: IntArray) -> FloatArray:
+    """One price column, every value finite and above zero."""
+    values = _numbers(path, frame, name)
+    for bad, problem in ((~np.isfinite(values), "is not a number"), (values <= 0.0, "is not above zero")):
+        if bad.any():
+            row = int(np.argmax(bad))
+            found = "null" if frame[name][row] is None else f"{values[row]:g}"
+            raise DataError(
+                f"{path}: row {row} ({moment_text(ts_ns[row])}): {name} {found} {problem}; correct or remove the row"
+            )
+    return values
+
+
+def _extra(path: Path, frame: pl.DataFrame, name: str, notes: list[str]) -> FloatArray:
+    """Volume or spread, NaN where unknown or impossible."""
+    if name not in frame.columns:
+        return np.full(frame.height, np.nan)
+    values = _numbers(path, frame, name)
+    impossible = (values < 0.0) | np.isinf(values)
+    if impossible.any():
+        notes.append(f"{name} is negative or infinite in {int(impossible.sum())} rows: taken as unknown there")
+        values[impossible] = np.nan
+    return values
+
+
+def _numbers(path: Path, frame: pl.DataFrame, name: str) -> FloatArray:
+    series = frame[name]
+    if not (series.dtype.is_numeric() or series.dtype == pl.Null):
+        raise DataError(f"{path}: column {name} is {series.dtype}, expected numbers; convert it to float64")
+    return np.array(series.cast(pl.Float64).fill_null(np.nan).to_numpy(), dtype=np.float64)

@@ -1,0 +1,64 @@
+"""The heads' linear parts, fitted alone before the network: a strong and almost free baseline to improve on."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from agv2.models.config import EncoderConfig
+from agv2.models.heads import MultiTaskHeads
+from agv2.models.losses import pinball_loss, regime_loss
+from agv2.models.training_rows import TrainingSeries
+
+__all__ = ["fit_linear_parts"]
+
+STEPS = 300
+BATCH_ROWS = 4096
+LEARNING_RATE = 2e-3
+
+
+def fit_linear_parts(
+    heads: MultiTaskHeads,
+    series: Sequence[TrainingSeries],
+    train: Sequence[range],
+    config: EncoderConfig,
+    generator: np.random.Generator,
+) -> None:
+    """Quantile regression and class probabilities, linear in the bar's own features; frozen afterwards.
+
+    The network then learns what is left over. Trained together, the far larger network explains the training bars
+    first and the linear part never gets to its optimum, at which it beats HAR on every market we looked at.
+
+    Args:
+        heads: started at the baseline, deep parts still zero; changed in place.
+        series: the symbols.
+        train: the training rows of each.
+        config: quantile levels.
+        generator: draws the batches.
+    """
+    pairs = list(zip(series, train, strict=True))
+    features, returns, regimes = (
+        torch.from_numpy(np.concatenate([column[rows.start : rows.stop] for column, rows in columns]))
+        for columns in (
+            [(one.features, rows) for one, rows in pairs],
+            [(one.future.astype(np.float32), rows) for one, rows in pairs],
+            [(one.regime, rows) for one, rows in pairs],
+        )
+    )
+    levels = torch.tensor(config.quantile_levels)
+    embedding = torch.zeros(1, config.embedding_dim)  # without effect while the deep parts are zero
+    parts = [*heads.quantile.linear.parameters(), *heads.regime.linear.parameters()]
+    optimizer = torch.optim.AdamW(parts, lr=LEARNING_RATE, fused=True)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=STEPS + 1, pct_start=0.1)
+    for _ in range(STEPS):
+        batch = torch.from_numpy(generator.integers(len(features), size=BATCH_ROWS))
+        predictions = heads(embedding, features[batch])
+        loss = pinball_loss(predictions.quantiles, returns[batch], levels)
+        loss = loss + regime_loss(predictions.regime_logits, regimes[batch])
+        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        optimizer.step()
+        schedule.step()
+        optimizer.zero_grad()
+    heads.zero_grad()
+    for part in parts:
+        part.requires_grad_(False)

@@ -1,0 +1,67 @@
+"""From a trained policy and its encoder to the bundle that paper and live load."""
+
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+from agv2.core.errors import ShapeError
+from agv2.decision.actions import ACTION_NVEC
+from agv2.decision.observation import ObservationLayout
+from agv2.features.feature_spec import FeatureColumn
+from agv2.models.bundle import ModelBundle
+from agv2.models.bundle_manifest import BundleManifest
+from agv2.models.normalizer import Normalizer
+from agv2.models.policy import PolicyNetwork
+from agv2.models.pretraining import PretrainedEncoder
+
+__all__ = ["export_bundle"]
+
+
+def export_bundle(
+    directory: Path,
+    *,
+    symbols: Sequence[str],
+    timeframe: str,
+    trained_on: str,
+    columns: Sequence[FeatureColumn],
+    normalizer: Normalizer,
+    pretrained: PretrainedEncoder,
+    layout: ObservationLayout,
+    policy: PolicyNetwork,
+    config_digest: str,
+) -> ModelBundle:
+    """Write everything needed to decide on a new bar.
+
+    Args:
+        directory: new or empty.
+        symbols: what was trained on.
+        timeframe: of the bars, such as `1h`.
+        trained_on: which bars, in words a person understands.
+        columns: of the feature matrix, in order.
+        normalizer: of the features.
+        pretrained: encoder and heads.
+        layout: of the observation.
+        policy: the trained network, or an ensemble as one.
+        config_digest: of all settings.
+
+    Returns:
+        The bundle, read back and verified.
+
+    Raises:
+        ShapeError: the policy reads observations of another size than `layout`'s.
+        BundleError: the directory is not empty, or the parts do not fit.
+    """
+    if policy.n_observations != layout.size:
+        raise ShapeError(f"the policy reads {policy.n_observations} numbers, the observation has {layout.size}")
+    manifest = BundleManifest(
+        symbols=tuple(symbols),
+        timeframe=timeframe,
+        trained_on=trained_on,
+        features=tuple((column.name, column.lookback) for column in columns),
+        warmup_bars=max(column.lookback for column in columns) - 1,
+        layout=layout.slices(),
+        action_nvec=ACTION_NVEC,
+        config_digest=config_digest,
+        code_version=version("agv2"),
+    )
+    return ModelBundle.save(directory, manifest, normalizer, pretrained, policy)

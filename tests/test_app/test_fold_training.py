@@ -1,0 +1,87 @@
+"""What a fold is fitted on."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from agv2.app import fold_training
+from agv2.app.fold_training import fit_encoder
+from agv2.app.market_preparation import PreparedMarket, prepare_markets
+from agv2.app.settings import Settings, load_settings
+from agv2.backtest.walk_forward import Fold
+from agv2.core.bars import Bars
+from agv2.data.bars_file import write_bars
+from agv2.models.normalizer import Normalizer
+from agv2.models.training_rows import TrainingSeries
+from tests.markets import gappy_bars, scrambled_after
+
+TRAIN_HI, TEST_LO, N_BARS = 2_900, 2_912, 3_200
+
+
+@pytest.fixture(scope="module")
+def settings() -> Settings:
+    return load_settings(None, ())
+
+
+def prepared(bars: Bars, settings: Settings, folder: Any) -> PreparedMarket:
+    file = folder / "TEST_1h.parquet"
+    write_bars(bars, file)
+    (market,) = prepare_markets([file], [], settings)
+    return market
+
+
+def taught(
+    market: PreparedMarket, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> tuple[Normalizer, TrainingSeries]:
+    """Everything that `fit_encoder` hands to training."""
+    seen: list[TrainingSeries] = []
+
+    def remember(series: list[TrainingSeries], *_: object) -> object:
+        seen.extend(series)
+        return object()
+
+    monkeypatch.setattr(fold_training, "pretrain", remember)
+    fold = Fold(market.first_decision, TRAIN_HI, TEST_LO, N_BARS)
+    encoder = fit_encoder([market], [fold], settings, 1, 0, lambda *_: None)
+    return encoder.normalizer, seen[0]
+
+
+def test_no_target_statistic_or_input_uses_a_test_bar(
+    settings: Settings, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DESIGN section 13, number 8: with every test bar replaced, training is handed the same numbers."""
+    bars = gappy_bars(N_BARS)
+    normalizer, series = taught(prepared(bars, settings, tmp_path_factory.mktemp("a")), settings, monkeypatch)
+    changed = scrambled_after(bars, TRAIN_HI - 1)
+    other_normalizer, other = taught(prepared(changed, settings, tmp_path_factory.mktemp("b")), settings, monkeypatch)
+
+    np.testing.assert_array_equal(normalizer.mean, other_normalizer.mean)
+    np.testing.assert_array_equal(normalizer.scale, other_normalizer.scale)
+    for name in ("ts_ns", "features", "sigma", "future", "regime"):
+        np.testing.assert_array_equal(getattr(series, name), getattr(other, name), err_msg=name)
+    assert series.ts_ns[-1] < bars.ts_ns[TEST_LO]
+
+
+def test_the_last_horizon_of_training_bars_has_no_target(
+    settings: Settings, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    market = prepared(gappy_bars(N_BARS), settings, tmp_path_factory.mktemp("c"))
+    _, series = taught(market, settings, monkeypatch)
+    for column, horizon in enumerate(settings.encoder.horizons):
+        assert np.isnan(series.future[-horizon:, column]).all()
+        assert np.isfinite(series.future[-horizon - 1, column])
+
+
+def test_a_training_bar_that_changes_is_noticed(
+    settings: Settings, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise the first test could not fail."""
+    bars = gappy_bars(N_BARS)
+    _, series = taught(prepared(bars, settings, tmp_path_factory.mktemp("d")), settings, monkeypatch)
+    close = bars.close.copy()
+    close[TRAIN_HI - 1] = bars.high[TRAIN_HI - 1]
+    changed = replace(bars, close=close)
+    _, other = taught(prepared(changed, settings, tmp_path_factory.mktemp("e")), settings, monkeypatch)
+    assert not np.array_equal(series.features, other.features)

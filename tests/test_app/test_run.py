@@ -1,0 +1,203 @@
+"""The main job from bars to report, at the smallest size."""
+
+import json
+import math
+import shutil
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from agv2.app.run import RunRequest, run
+from agv2.backtest.run_files import read_run_rows
+from agv2.core.errors import ConfigError, DataError
+from agv2.data.bars_file import write_bars
+from agv2.data.synthetic import synthetic_bars
+from agv2.utils.config import parse_override
+from tests.recomputed_account import disagreements
+from tests.test_app.conftest import RunSmall
+
+pytestmark = pytest.mark.xdist_group("whole runs")
+
+MEASURES = {
+    "net_return", "sharpe", "sortino", "calmar", "max_drawdown", "underwater_bars", "hit_rate", "profit_factor",
+    "expectancy_r", "turnover_per_day", "trades", "trades_per_day", "exposure", "cvar_95", "cvar_99",
+    "break_even_cost_frac",
+}  # fmt: skip
+
+
+def summary_of(out: Path) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads((out / "summary.json").read_text(encoding="utf-8"))
+    return document
+
+
+def without_times(out: Path) -> dict[str, Any]:
+    return {key: value for key, value in summary_of(out).items() if key != "runtime_s"}
+
+
+def test_a_run_leaves_what_it_promises(finished_run: Path) -> None:
+    for name in ("report.html", "summary.json", "provenance.json", "bundle/manifest.json", "folds/1/fold.json"):
+        assert (finished_run / name).is_file(), name
+    configs = {path.stem for path in (finished_run / "config").iterdir()}
+    assert configs == {"markets", "costs", "encoder", "rl_policy", "risk", "backtest"}
+    summary = summary_of(finished_run)
+    assert set(summary) == {
+        "schema", "symbols", "profile", "seed", "oos", "per_symbol", "significance", "baselines", "encoder",
+        "verdict", "verdict_text", "notes", "runtime_s",
+    }  # fmt: skip
+    assert set(summary["oos"]) == MEASURES
+    assert set(summary["per_symbol"]["TREND"]) == MEASURES
+    assert {"flat", "buy_and_hold"} <= set(summary["baselines"])
+    assert all(set(baseline) == MEASURES for baseline in summary["baselines"].values())
+    assert {"score", "baseline", "beats"} <= set(summary["encoder"]["quantiles"])
+
+
+def test_every_undefined_value_is_null_with_a_reason(finished_run: Path) -> None:
+    summary = summary_of(finished_run)
+    scopes = {"oos": summary["oos"], **{f"baselines.{name}": each for name, each in summary["baselines"].items()}}
+    undefined = [f"{scope}.{key}" for scope, values in scopes.items() for key, value in values.items() if value is None]
+    assert undefined, "a flat account has no Sharpe ratio"
+    for name in undefined:
+        assert any(note.startswith(f"{name}: ") for note in summary["notes"]), name
+
+
+def test_the_account_recomputes_from_its_fills(finished_run: Path, market_files: dict[str, Path]) -> None:
+    assert disagreements(finished_run, {"TREND": market_files["TREND"]}) == []
+    assert read_run_rows(finished_run / "oos").fills.height > 0
+
+
+def test_the_first_row_has_no_fill_and_the_last_bar_decides_nothing(finished_run: Path) -> None:
+    rows = read_run_rows(finished_run / "oos")
+    assert rows.equity["units"][0] == 0.0
+    assert rows.fills["ts"].min() > rows.equity["ts"][0]  # type: ignore[operator]  # a stamp
+    assert rows.decisions.height == rows.equity.height - 1
+    assert rows.equity["units"][-1] == 0.0
+
+
+def test_a_flat_decision_has_no_stop_and_a_position_has_one_on_its_losing_side(
+    finished_run: Path, market_files: dict[str, Path]
+) -> None:
+    closes = pl.read_parquet(market_files["TREND"]).select("ts", "close")
+    rows = read_run_rows(finished_run / "oos").decisions.join(closes, on="ts")
+    flat = rows.filter(pl.col("position") == 0)
+    assert flat.filter((pl.col("stop") != 0) | (pl.col("target") != 0)).is_empty()
+    opened = rows.filter((pl.col("position") != 0) & (pl.col("reason") == "as_wished"))
+    assert opened.height > 0
+    assert opened.filter(pl.col("position") * (pl.col("close") - pl.col("stop")) <= 0).is_empty()
+
+
+def test_regime_probabilities_of_a_decision_sum_to_one(finished_run: Path) -> None:
+    rows = read_run_rows(finished_run / "oos").decisions
+    total = rows.select(pl.sum_horizontal("p_trend", "p_consolidation", "p_volatile")).to_series()
+    assert (total - 1.0).abs().max() < 1e-5  # type: ignore[operator]  # of a float column
+
+
+def test_the_same_command_twice_gives_the_same_summary(
+    finished_run: Path, run_small: RunSmall, market_files: dict[str, Path]
+) -> None:
+    again = run_small(market_files["TREND"])
+    assert without_times(again) == without_times(finished_run)
+    for name in ("fills", "equity", "decisions"):
+        ours, theirs = (pl.read_parquet(out / "oos" / f"{name}.parquet") for out in (finished_run, again))
+        assert ours.equals(theirs), name
+
+
+def test_another_seed_gives_another_result(
+    finished_run: Path, run_small: RunSmall, market_files: dict[str, Path]
+) -> None:
+    assert summary_of(run_small(market_files["TREND"], seed=8))["oos"] != summary_of(finished_run)["oos"]
+
+
+@pytest.mark.parametrize(
+    "lost",
+    [
+        ("report.html", "summary.json", "provenance.json", "bundle", "oos", "config", "folds/1/oos"),
+        ("report.html", "summary.json", "folds/1/oos/done.json", "folds/1/policy_0.json"),
+        ("report.html",),
+    ],
+)
+def test_a_killed_run_resumes_to_the_same_summary(
+    copy_of_run: Path, finished_run: Path, run_small: RunSmall, lost: tuple[str, ...]
+) -> None:
+    for name in lost:
+        path = copy_of_run / name
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    files = json.loads((finished_run / "provenance.json").read_text())["bars"]
+    run_small(Path(files[0]["path"]), out=copy_of_run)
+    assert without_times(copy_of_run) == without_times(finished_run)
+    assert (copy_of_run / "report.html").is_file()
+
+
+def test_resuming_with_another_seed_is_refused(
+    copy_of_run: Path, run_small: RunSmall, market_files: dict[str, Path]
+) -> None:
+    with pytest.raises(ConfigError, match="started with other --seed"):
+        run_small(market_files["TREND"], seed=9, out=copy_of_run)
+
+
+def test_two_files_are_one_portfolio_that_adds_up(run_small: RunSmall, market_files: dict[str, Path]) -> None:
+    out = run_small(*market_files.values())
+    assert disagreements(out, market_files) == []
+    equity = pl.read_parquet(out / "oos" / "equity.parquet")
+    clock = equity.filter(pl.col("symbol") == "ACCOUNT").select("ts", total="equity").sort("ts")
+    for symbol in market_files:
+        book = equity.filter(pl.col("symbol") == symbol).select("ts", pl.col("equity").alias(symbol)).sort("ts")
+        assert book[symbol][0] == 50_000.0
+        clock = clock.join_asof(book, on="ts", strategy="backward")
+    summed = clock.select(pl.sum_horizontal(*market_files)).to_series()
+    assert (clock["total"] - summed).abs().max() < 1e-6  # type: ignore[operator]  # of a float column
+    summary = summary_of(out)
+    assert summary["oos"]["net_return"] == pytest.approx(clock["total"][-1] / clock["total"][0] - 1.0)
+    assert set(summary["per_symbol"]) == set(market_files)
+    assert not math.isnan(summary["oos"]["max_drawdown"])
+
+
+def test_earlier_trials_are_counted_and_a_repeated_one_adds_nothing(
+    run_small: RunSmall, market_files: dict[str, Path], tmp_path: Path
+) -> None:
+    counts = [
+        summary_of(run_small(market_files["TREND"], seed=seed, home=tmp_path))["significance"]["n_trials"]
+        for seed in (1, 1, 2)
+    ]
+    assert counts == [1, 1, 2]
+
+
+def test_a_symbol_without_an_entry_says_so(finished_run: Path) -> None:
+    assert any("TREND: no entry in markets.yaml and costs.yaml" in note for note in summary_of(finished_run)["notes"])
+
+
+@pytest.fixture
+def short_file(tmp_path: Path) -> Path:
+    path = tmp_path / "SHORT_1h.parquet"
+    write_bars(synthetic_bars("noise", 400, 1, symbol="SHORT"), path)
+    return path
+
+
+def test_too_few_bars_are_refused_and_nothing_is_written(short_file: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="SHORT"):
+        run(RunRequest(bars=(short_file,), out=tmp_path / "out", quiet=True))
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_directory_with_something_in_it_is_refused_and_left_alone(
+    market_files: dict[str, Path], tmp_path: Path
+) -> None:
+    (tmp_path / "mine.txt").write_text("keep", encoding="utf-8")
+    with pytest.raises(ConfigError, match="not empty"):
+        run(RunRequest(bars=(market_files["TREND"],), out=tmp_path, quiet=True))
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_an_unknown_setting_is_refused_before_anything_is_written(
+    market_files: dict[str, Path], tmp_path: Path
+) -> None:
+    wrong = parse_override("risk.profiles.default.dayly_loss_frac=0.1")
+    with pytest.raises(ConfigError, match="daily_loss_frac"):
+        run(RunRequest(bars=(market_files["TREND"],), out=tmp_path / "out", overrides=(wrong,), quiet=True))
+    assert not (tmp_path / "out").exists()
+
+
+def test_resume_without_a_run_is_refused(market_files: dict[str, Path], tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no run to continue"):
+        run(RunRequest(bars=(market_files["TREND"],), out=tmp_path / "out", resume=True, quiet=True))

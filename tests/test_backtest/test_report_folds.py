@@ -1,0 +1,48 @@
+import shutil
+from pathlib import Path
+
+import pytest
+
+from agv2.backtest.report.folds import fold_rows, head_rows
+from agv2.backtest.report.reading import read_run
+from tests.run_directory import write_run_directory
+
+
+@pytest.fixture(scope="module")
+def run_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_run_directory(tmp_path_factory.mktemp("folds") / "run", n_bars=900)
+
+
+def test_a_fold_shows_where_it_trained_and_what_it_made(run_dir: Path) -> None:
+    first = fold_rows(read_run(run_dir))[0]
+    assert first.train == "29 Jan 2017 to 4 Mar 2018"
+    assert first.test.startswith("5 Mar 2018 to ")
+    assert first.policy_steps == "81,920"
+    assert first.policy_sharpe == "+1.90 → +0.35"
+
+
+def test_the_longest_bar_is_the_largest_move_and_losses_point_left(run_dir: Path) -> None:
+    rows = fold_rows(read_run(run_dir))
+    assert max(row.wide for row in rows) == pytest.approx(50.0)
+    assert {row.loss for row in rows} == {True, False}
+    for row in rows:
+        assert row.loss == row.net_return.startswith("−")
+        assert (row.left + row.wide == pytest.approx(50.0)) if row.loss else (row.left == 50.0)
+
+
+def test_without_fold_records_the_equity_rows_still_tell(run_dir: Path, tmp_path: Path) -> None:
+    bare = Path(shutil.copytree(run_dir, tmp_path / "run"))
+    shutil.rmtree(bare / "folds")
+    full, left = fold_rows(read_run(run_dir)), fold_rows(read_run(bare))
+    assert [(r.fold, r.test, r.net_return, r.max_drawdown, r.trades) for r in left] == [
+        (r.fold, r.test, r.net_return, r.max_drawdown, r.trades) for r in full
+    ]
+    assert {(row.train, row.sharpe, row.policy_steps) for row in left} == {("–", "–", "–")}
+
+
+def test_a_head_is_shown_with_each_fold_s_gap(run_dir: Path) -> None:
+    heads = {row.head: row for row in head_rows(read_run(run_dir))}
+    assert (heads["Quantiles"].beats, heads["Quantiles"].folds_won) == (False, "0 of 3")
+    assert (heads["Regime"].beats, heads["Regime"].folds_won) == (True, "3 of 3")
+    assert heads["Quantiles"].baseline_name == "HAR quantiles"
+    assert heads["Regime"].gaps == ("0.8100 → 0.8710",) * 3

@@ -1,0 +1,141 @@
+from typing import Any
+
+import pytest
+
+from agv2.core.account import Account, open_account
+from agv2.core.orders import NO_ORDER, FillReason, Order
+from agv2.decision.actions import Action
+from agv2.decision.planner import Plan, PlanReason, plan_order
+from agv2.risk.config import RiskParams
+from agv2.risk.limits import RiskState, fresh_risk_state
+from agv2.risk.position_sizer import AccountView
+from tests.factories import a_bar
+from tests.tapes import ANY_LOT, limits
+
+CASH = 100_000.0
+BAR = a_bar(close=100.0)
+FULL = 600.0  # 100,000 x 0.003 / 0.005 / 100
+LONG, FLAT, SHORT = (Action(side, 1.0, 2.0, 4.0) for side in (1, 0, -1))
+
+
+def planned(
+    action: Action,
+    book: Account | None = None,
+    *,
+    risk: RiskState | None = None,
+    params: RiskParams | None = None,
+    view: AccountView | None = None,
+    **market: Any,
+) -> Plan:
+    book = open_account(CASH, 100.0) if book is None else book
+    return plan_order(
+        book, risk or fresh_risk_state(CASH, 0), view or AccountView(CASH, 0.0, 0), action, BAR, 0.005,
+        params or limits(), ANY_LOT._replace(**market), 9,
+    )  # fmt: skip
+
+
+def holding(units: float, **changes: Any) -> Account:
+    book = open_account(CASH - units * 100.0, 100.0)._replace(
+        units=units, entry_price=100.0, stop_loss=99.0 if units > 0 else 101.0, take_profit=103.0, bars_held=5
+    )
+    return book._replace(**changes)
+
+
+def pending(units: float) -> Account:
+    order = Order(4, units, 99.0, 103.0, FillReason.ENTRY.value, 1)
+    return open_account(CASH, 100.0)._replace(pending=order, wait_bars=1)
+
+
+def test_an_entry_is_sized_by_volatility_and_carries_its_bracket() -> None:
+    plan = planned(LONG)
+    order = plan.order
+    assert (order.order_id, order.units, order.reason) == (9, pytest.approx(FULL), FillReason.ENTRY)
+    assert (order.stop_loss, order.take_profit) == (pytest.approx(99.0), pytest.approx(102.0))
+    assert (plan.reason, plan.side, order.decided_ns) == (PlanReason.AS_WISHED, 1, BAR.ts_ns)
+
+
+def test_a_smaller_size_is_a_share_of_the_full_one() -> None:
+    assert planned(SHORT._replace(size_frac=0.25)).order.units == pytest.approx(-0.25 * FULL)
+
+
+def test_a_wish_for_the_side_it_has_keeps_everything() -> None:
+    plan = planned(LONG._replace(size_frac=0.25, stop_units=1.0), holding(50.0))
+    assert plan.order == NO_ORDER
+    assert (plan.reason, plan.stop_loss, plan.take_profit) == (PlanReason.HOLD, 99.0, 103.0)
+
+
+def test_a_pending_order_counts_as_the_position() -> None:
+    kept = planned(LONG, pending(600.0))
+    assert kept.order == NO_ORDER
+    assert (kept.side, kept.stop_loss) == (1, 99.0)
+    withdrawn = planned(FLAT, pending(600.0))
+    assert (withdrawn.order.order_id, withdrawn.order.units) == (9, 0.0)
+    turned = planned(SHORT, pending(600.0))
+    assert turned.order.units == pytest.approx(-FULL)
+
+
+def test_leaving_and_turning_are_one_order() -> None:
+    out = planned(FLAT, holding(50.0))
+    assert (out.order.units, out.order.reason, out.stop_loss) == (-50.0, FillReason.EXIT, 0.0)
+    turned = planned(SHORT, holding(50.0))
+    assert (turned.order.units, turned.order.reason) == (pytest.approx(-FULL - 50.0), FillReason.REVERSE)
+
+
+@pytest.mark.parametrize(
+    ("risk", "reason"),
+    [
+        (fresh_risk_state(CASH, 0)._replace(daily_loss_hit=True), PlanReason.DAILY_LOSS),
+        (fresh_risk_state(CASH, 0)._replace(breaker_until_day=5), PlanReason.DRAWDOWN),
+    ],
+)
+def test_a_halt_flattens_and_opens_nothing(risk: RiskState, reason: PlanReason) -> None:
+    flattened = planned(LONG, holding(50.0), risk=risk)
+    assert (flattened.order.units, flattened.order.reason) == (-50.0, FillReason.RISK)
+    assert flattened.reason == reason
+    refused = planned(LONG, risk=risk)
+    assert (refused.order, refused.reason) == (NO_ORDER, reason)
+    assert refused.before_units == pytest.approx(FULL), "what it would have been is kept for the record"
+    assert refused.after_units == 0.0
+    assert planned(LONG, pending(600.0), risk=risk).order.units == 0.0, "what is pending is withdrawn"
+
+
+def test_a_position_is_kept_for_the_minimum_hold() -> None:
+    params = limits(min_hold_bars=6)
+    early = planned(FLAT, holding(50.0, bars_held=5), params=params)
+    assert (early.order, early.reason) == (NO_ORDER, PlanReason.MIN_HOLD)
+    assert planned(FLAT, holding(50.0, bars_held=6), params=params).order.units == -50.0
+
+
+def test_a_cool_down_follows_a_close_and_forbids_turning() -> None:
+    params = limits(cooldown_bars=2)
+    flat = open_account(CASH, 100.0)
+    for bars_flat, allowed in ((1, False), (2, False), (3, True)):
+        assert (planned(LONG, flat._replace(bars_flat=bars_flat), params=params).order != NO_ORDER) is allowed
+    turning = planned(SHORT, holding(50.0), params=params)
+    assert (turning.order.units, turning.reason) == (-50.0, PlanReason.COOLDOWN)
+    assert planned(LONG, params=params).order != NO_ORDER, "a book that never held anything need not cool"
+
+
+def test_no_more_markets_are_entered_than_allowed() -> None:
+    crowded = AccountView(CASH, 1000.0, 2)
+    refused = planned(LONG, view=crowded, params=limits(max_positions=2))
+    assert (refused.order, refused.reason) == (NO_ORDER, PlanReason.MAX_POSITIONS)
+    assert planned(SHORT, holding(50.0), view=crowded, params=limits(max_positions=2)).order.units < -50.0
+
+
+def test_the_exposure_of_other_books_leaves_less_room() -> None:
+    plan = planned(LONG, view=AccountView(CASH, 370_000.0, 1))
+    assert plan.order.units == pytest.approx(300.0)
+    assert plan.reason == PlanReason.SIZE_CAPPED
+
+
+def test_less_than_the_smallest_lot_is_nothing() -> None:
+    refused = planned(LONG, min_lot=1000.0)
+    assert (refused.order, refused.reason) == (NO_ORDER, PlanReason.TOO_SMALL)
+    assert planned(SHORT, holding(50.0), min_lot=1000.0).order.units == -50.0, "an unaffordable turn still leaves"
+
+
+def test_a_ruined_book_only_closes() -> None:
+    ruined = holding(50.0, cash=-5_100.0)
+    plan = planned(LONG, ruined)
+    assert (plan.order.units, plan.order.reason, plan.reason) == (-50.0, FillReason.RISK, PlanReason.RUINED)

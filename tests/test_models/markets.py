@@ -1,0 +1,56 @@
+"""Small made-up histories for the encoder's tests."""
+
+import numpy as np
+
+from agv2.core.arrays import FloatArray
+from agv2.models.config import EncoderConfig
+from agv2.models.training_rows import TrainingSeries
+
+TINY = EncoderConfig(
+    window=32,
+    channels=8,
+    embedding_dim=16,
+    head_channels=8,
+    chunk=64,
+    batch_chunks=4,
+    mask_span=4,
+    evaluations=4,
+    dropout=0.1,
+)
+N_FEATURES = 4
+
+
+def a_series(
+    symbol: str = "TEST", n_bars: int = 1200, seed: int = 0, persistence: float = 0.0, start_ns: int = 0
+) -> TrainingSeries:
+    """Returns with volatility clusters; `persistence` of the last return's sign drives the next one's."""
+    generator = np.random.default_rng(seed)
+    log_sigma = np.zeros(n_bars)
+    for t in range(1, n_bars):
+        log_sigma[t] = 0.97 * log_sigma[t - 1] + 0.15 * generator.standard_normal()
+    true_sigma = 0.001 * np.exp(log_sigma)
+    returns = np.zeros(n_bars)
+    for t in range(1, n_bars):
+        returns[t] = true_sigma[t] * (persistence * np.sign(returns[t - 1]) + generator.standard_normal())
+    sigma = np.full(n_bars, 0.0015)
+    features = generator.standard_normal((n_bars, N_FEATURES))
+    features[:, 0] = returns / sigma
+    features[:, 1] = np.abs(returns) / sigma
+    features[:, 2] = np.sign(returns)
+    return TrainingSeries(
+        symbol=symbol,
+        ts_ns=start_ns + np.arange(n_bars, dtype=np.int64) * 3600 * 10**9,
+        features=np.clip(features, -8.0, 8.0).astype(np.float32),
+        sigma=sigma,
+        future=forward(returns, sigma, TINY.horizons),
+        regime=(log_sigma > 0).astype(np.int64),
+    )
+
+
+def forward(returns: FloatArray, sigma: FloatArray, horizons: tuple[int, ...]) -> FloatArray:
+    """(n_bars, horizons) sums of the next returns in σ·√h."""
+    path = returns.cumsum()
+    future = np.full((len(returns), len(horizons)), np.nan)
+    for i, horizon in enumerate(horizons):
+        future[:-horizon, i] = (path[horizon:] - path[:-horizon]) / sigma[:-horizon] / horizon**0.5
+    return future
