@@ -35,7 +35,8 @@ def disagreements(run: Path, bars: dict[str, Path]) -> list[str]:
             found.append(f"{symbol}: equity is not cash plus open value")
         priced = own.join(history, on="ts", how="left")
         checks = {
-            "outside their bar": (pl.col("mid") < pl.col("low") * (1 - 1e-9)) | (pl.col("mid") > pl.col("high") * (1 + 1e-9)),
+            "outside their bar": (pl.col("mid") < pl.col("low") * (1 - 1e-9))
+            | (pl.col("mid") > pl.col("high") * (1 + 1e-9)),
             "better than mid": pl.col("side") * (pl.col("price") - pl.col("mid")) < -1e-9 * pl.col("mid"),
             "not later than their decision": pl.col("decided_ts") >= pl.col("ts"),
             "at market, not at the open": pl.col("reason").is_in(["entry", "exit", "reverse", "risk"])

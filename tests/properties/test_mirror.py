@@ -24,11 +24,11 @@ PAID = costs(
 
 
 def outcome(changes: FloatArray, seed: int, paid: Costs) -> tuple[float, float]:
-    """Gain of a book that is ordered `changes` units bar by bar, and all it paid for fills and nights."""
+    """Gain of a book that is ordered `changes` units every fourth bar, and all it paid for fills and nights."""
     bars = walk(N_BARS, seed=seed, gap=0.002).records(NEW_YORK)
     book, total_paid = open_account(1e6, float(bars["close"][0])), 0.0
     for i in range(1, N_BARS):
-        order = Order(i, float(changes[i]), 0.0, 0.0, 1, 0)
+        order = Order(i if i % 4 == 0 else 0, float(changes[i]), 0.0, 0.0, 1, 0)
         step = advance(book, order, read_bar(bars, i), paid, ANY_LOT)
         fill, book = step.market_fill, step.account
         total_paid += step.financing + fill.side * (fill.price - fill.mid) * fill.units + fill.commission

@@ -64,7 +64,9 @@ def test_nothing_known_at_t_moves_when_the_future_is_scrambled(decide: Path) -> 
     known = slice(0, CHANGED_AFTER + 1)
     np.testing.assert_array_equal(market.features.values[known], other_market.features.values[known])
     np.testing.assert_array_equal(market.features.sigma[known], other_market.features.sigma[known])
-    for ours, theirs in zip(encoder.normalizer.arrays().values(), other_encoder.normalizer.arrays().values(), strict=True):
+    for ours, theirs in zip(
+        encoder.normalizer.arrays().values(), other_encoder.normalizer.arrays().values(), strict=True
+    ):
         np.testing.assert_array_equal(ours, theirs)
     assert market.params == other_market.params, "a limit was counted from bars after the training span"
     np.testing.assert_allclose(rows[known], other_rows[known], atol=1e-6, rtol=0)

@@ -25,9 +25,7 @@ def test_an_untrained_head_predicts_the_unconditional_distribution() -> None:
     heads = MultiTaskHeads(4, CONFIG).eval()
     heads.start_at_baseline(QUANTILES, SHARES)
     predictions = heads(torch.randn(9, 16), torch.randn(9, 4))
-    np.testing.assert_allclose(
-        predictions.quantiles.detach().numpy(), np.tile(QUANTILES.flatten(), (9, 1)), atol=1e-5
-    )
+    np.testing.assert_allclose(predictions.quantiles.detach().numpy(), np.tile(QUANTILES.flatten(), (9, 1)), atol=1e-5)
     probs = predictions.regime_logits.softmax(-1).detach().numpy()
     np.testing.assert_allclose(probs, np.tile(SHARES, (9, 1)), atol=1e-6)
 

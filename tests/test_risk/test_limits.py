@@ -37,7 +37,9 @@ def test_the_breaker_trips_at_the_drawdown_and_resumes_on_its_day_from_a_new_pea
 
 
 def test_after_resuming_the_breaker_trips_again_only_from_the_new_peak() -> None:
-    states = through((10, 80.0), (13, 80.0), (13, 78.0), (14, 76.0), (15, 73.0), (16, 70.5), (17, 68.0), (18, 65.6), (19, 64.0))
+    states = through(
+        (10, 80.0), (13, 80.0), (13, 78.0), (14, 76.0), (15, 73.0), (16, 70.5), (17, 68.0), (18, 65.6), (19, 64.0)
+    )
     assert states[0].breaker_until_day == 13
     assert [state.breaker_until_day for state in states[1:-1]] == [0] * 7
     assert states[-1].breaker_until_day == 22

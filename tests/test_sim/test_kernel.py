@@ -53,7 +53,7 @@ def test_the_bars_own_spread_is_charged_where_it_is_known() -> None:
 
 
 def test_stop_fills_at_the_stop_when_the_range_reaches_it() -> None:
-    """   H 101
+    """H 101
     O 100 ┤
           │
     S  97 x

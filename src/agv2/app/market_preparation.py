@@ -25,6 +25,7 @@ class PreparedMarket:
 
     bars: Bars
     content_hash: str
+    """Of the bars that were used."""
     sha256: str
     path: Path
     features: FeatureMatrix
@@ -76,7 +77,7 @@ def _prepare(path: Path, loaded: LoadedBars, settings: Settings, most_bars: int 
     bars_per_year = _bars_per_year(bars.ts_ns, instrument.calendar)
     return PreparedMarket(
         bars=bars,
-        content_hash=loaded.content_hash,
+        content_hash=loaded.content_hash if most_bars is None else f"{loaded.content_hash}[:{most_bars}]",
         sha256=loaded.sha256,
         path=path,
         features=features,

@@ -32,7 +32,7 @@ from agv2.utils.clock import Clock, SystemClock
 from agv2.utils.config import Override, config_digest
 from agv2.utils.seeding import spawn_seed
 
-__all__ = ["RunOutcome", "RunRequest", "run"]
+__all__ = ["RunRequest", "run"]
 
 SMOKE_BARS = 3000
 _SMOKE_TRAIN_FRAC = 0.85

@@ -1,0 +1,32 @@
+"""Policy settings small enough for a test."""
+
+from typing import Any
+
+from agv2.rl.config import PolicyConfig, RewardWeights
+from agv2.sim.randomize import CostRanges
+
+__all__ = ["small_config"]
+
+
+def small_config(**changes: Any) -> PolicyConfig:
+    """A few books, a tiny network, costs as they are."""
+    usual: dict[str, Any] = {
+        "net_arch": (16,),
+        "learning_rate": 2e-3,
+        "learning_rate_end": 2e-4,
+        "gamma": 0.9,
+        "gae_lambda": 0.9,
+        "clip_range": 0.2,
+        "ent_coef": 0.001,
+        "vf_coef": 0.5,
+        "max_grad_norm": 0.5,
+        "n_books": 16,
+        "n_steps": 16,
+        "batch_size": 64,
+        "n_epochs": 2,
+        "episode_bars": 50,
+        "n_evaluations": 3,
+        "reward": RewardWeights(scale=1.0, lambda_drawdown=0.1, lambda_trades=0.0, lambda_hold=0.0),
+        "cost_ranges": CostRanges(half_spread=(0.5, 2.0), slippage=(0.5, 2.0), max_latency_bars=1),
+    }
+    return PolicyConfig(**(usual | changes))
