@@ -14,6 +14,7 @@ def small_config(**changes: Any) -> PolicyConfig:
         "net_arch": (16,),
         "learning_rate": 2e-3,
         "learning_rate_end": 2e-4,
+        "weight_decay": 0.1,
         "gamma": 0.9,
         "gae_lambda": 0.9,
         "clip_range": 0.2,

@@ -49,8 +49,8 @@ def equities(seed: int, paid: Costs) -> FloatArray:
 def test_raising_a_cost_never_raises_equity(
     seed: int, name: str, before: float, rise: float, latency: int, cap: float
 ) -> None:
-    usual = costs(half_spread_frac=1e-4, slippage_frac=1e-4, latency_bars=latency, participation_cap=cap)
-    cheap, dear = (equities(seed, usual._replace(**{name: each})) for each in (before, before + rise))
+    usual = {"half_spread_frac": 1e-4, "slippage_frac": 1e-4, "latency_bars": latency, "participation_cap": cap}
+    cheap, dear = (equities(seed, costs(**(usual | {name: each}))) for each in (before, before + rise))
     assert (dear <= cheap + 1e-6).all()
 
 

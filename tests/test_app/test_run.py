@@ -16,7 +16,7 @@ from agv2.data.bars_file import write_bars
 from agv2.data.synthetic import synthetic_bars
 from agv2.utils.config import parse_override
 from tests.recomputed_account import disagreements
-from tests.test_app.conftest import RunSmall
+from tests.whole_runs import RunSmall
 
 pytestmark = pytest.mark.xdist_group("whole runs")
 

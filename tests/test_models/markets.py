@@ -32,11 +32,12 @@ def a_series(
     returns = np.zeros(n_bars)
     for t in range(1, n_bars):
         returns[t] = true_sigma[t] * (persistence * np.sign(returns[t - 1]) + generator.standard_normal())
-    sigma = np.full(n_bars, 0.0015)
+    sigma = _ewma_volatility(returns, 0.99)  # slow, so that something is left for a forecast to find
     features = generator.standard_normal((n_bars, N_FEATURES))
     features[:, 0] = returns / sigma
     features[:, 1] = np.abs(returns) / sigma
     features[:, 2] = np.sign(returns)
+    features[:, 3] = np.log(_ewma_volatility(returns, 0.9) / sigma)
     return TrainingSeries(
         symbol=symbol,
         ts_ns=start_ns + np.arange(n_bars, dtype=np.int64) * 3600 * 10**9,
@@ -45,6 +46,15 @@ def a_series(
         future=forward(returns, sigma, TINY.horizons),
         regime=(log_sigma > 0).astype(np.int64),
     )
+
+
+def _ewma_volatility(returns: FloatArray, decay: float) -> FloatArray:
+    variance = np.empty(len(returns))
+    level = 0.001**2
+    for t, square in enumerate(returns**2):
+        level = decay * level + (1.0 - decay) * square
+        variance[t] = level
+    return np.sqrt(variance)
 
 
 def forward(returns: FloatArray, sigma: FloatArray, horizons: tuple[int, ...]) -> FloatArray:

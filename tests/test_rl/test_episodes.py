@@ -71,7 +71,7 @@ def test_no_span_and_unknown_rows_are_refused() -> None:
         EpisodeSampler(TAPES, [], 30, RANGES, np.random.default_rng(0))
     warming = a_tape(walk(100))
     warming.market_rows[:40, 1] = np.nan
-    with pytest.raises(DataError, match="bar 39 .* start the span later") as refused:
+    with pytest.raises(DataError, match=r"bar 39 .* start the span later") as refused:
         EpisodeSampler([warming], [Span(0, 39, 99)], 30, RANGES, np.random.default_rng(0))
     assert "WALK" in str(refused.value)
     EpisodeSampler([warming], [Span(0, 40, 99)], 30, RANGES, np.random.default_rng(0))

@@ -1,7 +1,10 @@
+from typing import Any
+
 import numpy as np
 import pytest
 
 from agv2.backtest.simulator import BatchSimulator
+from agv2.core.arrays import BoolArray, Float32Array, IntArray
 from agv2.decision.actions import ACTION_NVEC
 from agv2.rl.episodes import Span
 from agv2.rl.vec_env import TradingVecEnv
@@ -20,6 +23,12 @@ def an_env(seed: int = 0, **changes: object) -> TradingVecEnv:
     return TradingVecEnv(TAPES, SPANS, small_config(**changes), 100_000.0, np.random.default_rng(seed))
 
 
+def step(env: TradingVecEnv, actions: IntArray) -> tuple[Float32Array, Float32Array, BoolArray, list[dict[str, Any]]]:
+    shown, rewards, ended, infos = env.step(actions)
+    assert isinstance(shown, np.ndarray)
+    return shown, rewards, ended, infos
+
+
 def test_books_run_on_as_new_episodes_and_hand_over_their_last_observation() -> None:
     env = an_env()
     shown = env.reset()
@@ -29,7 +38,7 @@ def test_books_run_on_as_new_episodes_and_hand_over_their_last_observation() -> 
     finished = 0
     for _ in range(200):
         kept, copy = shown, shown.copy()
-        shown, rewards, ended, infos = env.step(rng.integers(0, ACTION_NVEC, size=(16, 4)))
+        shown, rewards, ended, infos = step(env, rng.integers(0, ACTION_NVEC, size=(16, 4)))
         assert (kept == copy).all(), "an observation that was handed out does not change"
         lengths += 1
         returns += rewards
@@ -54,7 +63,7 @@ def test_same_generator_same_course() -> None:
         rng = np.random.default_rng(2)
         seen = [env.reset().tobytes()]
         for _ in range(80):
-            shown, rewards, _, _ = env.step(rng.integers(0, ACTION_NVEC, size=(16, 4)))
+            shown, rewards, _, _ = step(env, rng.integers(0, ACTION_NVEC, size=(16, 4)))
             seen.append(shown.tobytes() + rewards.tobytes())
         return b"".join(seen)
 

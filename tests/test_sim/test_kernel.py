@@ -185,7 +185,7 @@ def test_what_a_participation_cap_leaves_unfilled_carries_to_the_next_open() -> 
     assert first.account.pending.units == pytest.approx(3.0)
     assert first.account.stop_loss == 90.0, "the bracket is set at the first fill"
     second = after(first.account, a_bar(open=104.0, high=105.0, volume=1000.0), NO_ORDER, paid)
-    assert (second.market_fill.units, second.market_fill.price) == (pytest.approx(3.0), 104.0)
+    assert (second.market_fill.units, second.market_fill.price) == pytest.approx((3.0, 104.0))
     assert (second.market_fill.order_id, second.market_fill.decided_ns) == (7, 5)
     assert second.account.entry_price == pytest.approx((2.0 * 100.0 + 3.0 * 104.0) / 5.0)
     assert second.account.pending == NO_ORDER

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import NamedTuple
 
+import structlog
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TaskProgressColumn, TextColumn
 from rich.text import Text
@@ -74,6 +75,7 @@ class RunProgress:
         """Count a stage that an earlier, interrupted run has finished."""
         self._done += self._weights[label]
         self._bar.update(self._task, completed=self._done)
+        structlog.get_logger().info("stage skipped", stage=label)
         self._say(f"{label}: done before")
 
     @contextmanager
@@ -84,6 +86,7 @@ class RunProgress:
         began = time.monotonic()
         yield self
         self.seconds[label] = time.monotonic() - began
+        structlog.get_logger().info("stage finished", stage=label, seconds=round(self.seconds[label], 3))
         self._done += self._current
         self._bar.update(self._task, completed=self._done)
         elapsed = time.monotonic() - self._started

@@ -1,10 +1,8 @@
 """What a finished walk is worth, and everything that is written about it."""
 
-import importlib.metadata
 import io
 import json
 import math
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,14 +31,12 @@ from agv2.backtest.trial_ledger import Trial, TrialCount, TrialLedger
 from agv2.backtest.verdict import MIN_DAYS
 from agv2.backtest.walk_forward import Fold
 from agv2.core.orders import Fill
-from agv2.decision.actions import ACTION_NVEC
 from agv2.decision.observation import ObservationLayout
-from agv2.features.labels.regime import Regime
 from agv2.models import head_scores
-from agv2.models.bundle import ModelBundle
-from agv2.models.bundle_manifest import BundleManifest
 from agv2.models.config import EncoderConfig
+from agv2.models.heads import REGIMES
 from agv2.models.policy import PolicyNetwork
+from agv2.rl.export import export_bundle
 from agv2.utils.clock import Clock
 from agv2.utils.seeding import spawn_generators
 
@@ -310,33 +306,28 @@ def _costs(context: RunContext, stitched: RunRows, found: Evaluation) -> dict[st
 
 
 def _write_bundle(context: RunContext, encoder: FoldEncoder, policy: PolicyNetwork) -> None:
-    """The models for paper and live; one that a killed run has finished is made again, since it may be torn."""
+    """The models for paper and live. A bundle appears whole or not at all, so one that is there is kept."""
     directory = context.out / "bundle"
-    shutil.rmtree(directory, ignore_errors=True)
+    if directory.is_dir():
+        return
     whole = context.profile.bundle == "retrain"
-    layout = observation_layout(context.settings.encoder)
-    ModelBundle.save(
+    export_bundle(
         directory,
-        BundleManifest(
-            symbols=tuple(market.bars.symbol for market in context.markets),
-            timeframe=context.markets[0].bars.timeframe.name,
-            trained_on="every bar of the run" if whole else "the training bars of the last fold",
-            features=tuple((column.name, column.lookback) for column in context.markets[0].features.columns),
-            warmup_bars=context.markets[0].features.warmup,
-            layout={name: list(bounds) for name, bounds in layout.slices().items()},
-            action_nvec=ACTION_NVEC,
-            config_digest=context.trial.config_digest,
-            code_version=importlib.metadata.version("agv2"),
-        ),
-        encoder.normalizer,
-        encoder.pretrained,
-        policy,
+        symbols=[market.bars.symbol for market in context.markets],
+        timeframe=context.markets[0].bars.timeframe.name,
+        trained_on="every bar of the run" if whole else "the training bars of the last fold",
+        columns=context.markets[0].features.columns,
+        normalizer=encoder.normalizer,
+        pretrained=encoder.pretrained,
+        layout=observation_layout(context.settings.encoder),
+        policy=policy,
+        config_digest=context.trial.config_digest,
     )
 
 
 def observation_layout(encoder: EncoderConfig) -> ObservationLayout:
     """Layout of the observations that an encoder of these settings feeds."""
-    return ObservationLayout(encoder.embedding_dim, encoder.quantile_outputs, len(Regime))
+    return ObservationLayout(encoder.embedding_dim, encoder.quantile_outputs, REGIMES)
 
 
 def _write_provenance(context: RunContext) -> None:

@@ -13,6 +13,7 @@ from agv2.app.fold_training import FoldEncoder, fit_encoder, make_tapes
 from agv2.app.market_preparation import PreparedMarket, as_known_after, prepare_markets
 from agv2.app.progress import RunProgress, StageWork
 from agv2.app.results import FoldFacts, RunContext, RunOutcome, write_results
+from agv2.app.run_log import run_log
 from agv2.app.run_store import RunStore, require_fresh_directory
 from agv2.app.settings import Settings, load_settings
 from agv2.backtest.config import RunProfile
@@ -22,6 +23,7 @@ from agv2.backtest.stitching import fold_rows
 from agv2.backtest.tape import MarketTape
 from agv2.backtest.trial_ledger import Trial, TrialLedger, data_digest
 from agv2.backtest.walk_forward import Fold, portfolio_walk_forward
+from agv2.models.heads import REGIMES
 from agv2.models.policy import PolicyNetwork
 from agv2.models.threads import torch_threads
 from agv2.rl.episodes import Span
@@ -107,7 +109,11 @@ def run(request: RunRequest) -> RunOutcome:
     if (request.out / "report.html").is_file():  # written last
         return RunOutcome.read(request.out)
     count = ledger.count_before(plan.trial, among=state["earlier_trials"])
-    with torch_threads(1), RunProgress(_stages(plan), quiet=request.quiet) as progress:
+    with (
+        run_log(request.out, plan.trial),
+        torch_threads(1),
+        RunProgress(_stages(plan), quiet=request.quiet) as progress,
+    ):
         rows, facts, encoder, policy = _walk(plan, store, progress)
         context = RunContext(
             out=request.out,
@@ -325,6 +331,6 @@ def _trade(
         [money[tape.symbol] for tape in tapes],
         lambda done: progress.update(done / longest),
     )
-    # The last three columns of a market row are the regime head's probabilities.
-    regimes = {tape.symbol: tape.market_rows[:, -3:].astype(float) for tape in tapes}
+    # A market row ends with the probabilities of the regimes.
+    regimes = {tape.symbol: tape.market_rows[:, -REGIMES:].astype(float) for tape in tapes}
     return fold_rows(number, result, regimes)

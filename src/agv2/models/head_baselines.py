@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from agv2.core.arrays import BoolArray, Float32Array, FloatArray, IntArray
 from agv2.models.training_rows import TrainingSeries
 
-__all__ = ["quantile_baselines", "reconstruction_baselines", "regime_baselines"]
+__all__ = ["class_shares", "quantile_baselines", "reconstruction_baselines", "regime_baselines"]
 
 Rows = Sequence[range]
 HAR_BARS = (1, 5, 22, 110, 440)

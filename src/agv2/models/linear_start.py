@@ -27,7 +27,7 @@ def fit_linear_parts(
     """Quantile regression and class probabilities, linear in the bar's own features; frozen afterwards.
 
     The network then learns what is left over. Trained together, the far larger network explains the training bars
-    first and the linear part never gets to its optimum, at which it beats HAR on every market we looked at.
+    first and the linear part never gets to its optimum, at which it beat HAR on the four files we tried.
 
     Args:
         heads: started at the baseline, deep parts still zero; changed in place.

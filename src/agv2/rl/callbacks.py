@@ -19,7 +19,14 @@ class Progress(Protocol):
     """Whoever shows how training goes."""
 
     def __call__(self, step: int, total: int, stats: Mapping[str, float]) -> None:
-        """Called after every update; `stats` holds the mean reward terms, the drawdown and the entropy."""
+        """Called after every update.
+
+        Args:
+            step: environment steps so far.
+            total: of the whole training.
+            stats: `reward` and its terms (`reward/log_equity`, ...), means per step before scaling; `drawdown`, the
+                books' mean of their episodes' worst; `entropy`; and the losses.
+        """
         ...
 
 
@@ -93,10 +100,11 @@ class ProgressCallback(BaseCallback):
         assert isinstance(env, TradingVecEnv)
         if self.curve and self.curve[-1]["step"] == self.num_timesteps:
             return
-        learnt = self.logger.name_to_value
+        learnt, terms = self.logger.name_to_value, env.take_terms()
         stats = {
-            **env.take_terms(),
-            "worst_drawdown": float(np.mean(env.simulator.ledger["worst_drawdown_after"])),
+            "reward": terms.pop("total"),
+            **{f"reward/{name}": value for name, value in terms.items()},
+            "drawdown": float(np.mean(env.simulator.ledger["worst_drawdown_after"])),
             "entropy": -float(learnt["train/entropy_loss"]),
             "value_loss": float(learnt["train/value_loss"]),
             "approx_kl": float(learnt["train/approx_kl"]),

@@ -34,6 +34,7 @@ class PolicyConfig(Config):
     net_arch: tuple[PositiveInt, ...]
     learning_rate: Positive
     learning_rate_end: Weight
+    weight_decay: Weight
     gamma: Fraction
     gae_lambda: Fraction
     clip_range: Positive

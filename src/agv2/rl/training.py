@@ -39,7 +39,7 @@ class TrainedPolicy:
     best: ValidationPoint | None
     """The look whose weights were kept; None means the last weights."""
     curve: tuple[Mapping[str, float], ...]
-    """One entry an update: `step`, the mean of each reward term per step, drawdown, entropy and losses."""
+    """One entry an update: `step` and what `Progress` is told."""
 
     @property
     def network(self) -> PolicyNetwork:
@@ -133,6 +133,11 @@ def _new_model(env: TradingVecEnv, config: PolicyConfig) -> PPO:
         vf_coef=config.vf_coef,
         max_grad_norm=config.max_grad_norm,
         rollout_buffer_class=TradingRolloutBuffer,
-        policy_kwargs={"net_arch": list(config.net_arch), "optimizer_kwargs": {"eps": 1e-5, "fused": True}},
+        policy_kwargs={
+            "net_arch": list(config.net_arch),
+            "optimizer_class": torch.optim.AdamW,
+            # eps is SB3's own choice for PPO; one fused step instead of one loop per weight
+            "optimizer_kwargs": {"eps": 1e-5, "weight_decay": config.weight_decay, "fused": True},
+        },
         device="cpu",
     )

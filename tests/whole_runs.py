@@ -1,4 +1,7 @@
-"""Small runs, shared: each takes some ten seconds."""
+"""Fixtures: small whole runs, shared by the tests of a session because each takes some ten seconds.
+
+The pipeline is imported where it is used: every other test would pay seconds for it.
+"""
 
 import shutil
 from collections.abc import Callable
@@ -6,16 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from agv2.app.run import RunRequest, run
-from agv2.data.bars_file import write_bars
-from agv2.data.synthetic import synthetic_bars
-
 RunSmall = Callable[..., Path]
 
 
 @pytest.fixture(scope="session")
 def market_files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Two markets of 3,000 hourly bars."""
+    from agv2.data.bars_file import write_bars
+    from agv2.data.synthetic import synthetic_bars
+
     folder = tmp_path_factory.mktemp("bars")
     files = {}
     for symbol, kind, seed in (("TREND", "trend", 7), ("XAUUSD", "noise", 8)):
@@ -29,6 +31,8 @@ def run_small(tmp_path_factory: pytest.TempPathFactory) -> RunSmall:
     """Do a whole run at the smallest size, with a trial ledger of its own."""
 
     def start(*bars: Path, seed: int = 7, out: Path | None = None, home: Path | None = None) -> Path:
+        from agv2.app.run import RunRequest, run
+
         target = out or tmp_path_factory.mktemp("run") / "out"
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("AGV2_SMOKE", "1")

@@ -1,0 +1,127 @@
+import os
+import signal
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from agv2.core.errors import ConfigError, DataError, ShapeError
+from agv2.models.pretraining import PretrainedEncoder, pretrain
+from agv2.models.training_rows import purged_rows
+from tests.test_models.markets import TINY, a_series
+
+STEPS = 8
+
+
+def _assert_same_weights(one: PretrainedEncoder, other: PretrainedEncoder) -> None:
+    for name, weight in one.arrays().items():
+        np.testing.assert_array_equal(weight, other.arrays()[name], err_msg=name)
+
+
+def _differ(one: PretrainedEncoder, other: PretrainedEncoder) -> bool:
+    return any(not np.array_equal(weight, other.arrays()[name]) for name, weight in one.arrays().items())
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others() -> None:
+    series = [a_series(persistence=0.5)]
+    first, again, other = (pretrain(series, TINY, STEPS, seed) for seed in (7, 7, 8))
+    _assert_same_weights(first, again)
+    assert first.scores == again.scores
+    assert _differ(first, other)
+
+
+def test_nothing_after_the_training_rows_reaches_the_weights_but_the_selection() -> None:
+    series = a_series(persistence=0.5)
+    (rows,) = purged_rows([series], TINY)
+    scoring = slice(rows.score.start, None)
+    changed = replace(series, features=series.features.copy(), future=series.future.copy(), regime=series.regime.copy())
+    changed.features[scoring] = 0.0
+    changed.future[scoring] *= -3.0
+    changed.regime[scoring] = 2
+    first, second = pretrain([series], TINY, STEPS, 7), pretrain([changed], TINY, STEPS, 7)
+    _assert_same_weights(first, second)
+    assert first.scores != second.scores
+
+
+def test_it_finds_a_planted_edge_and_beats_every_baseline() -> None:
+    trained = pretrain([a_series(n_bars=4000, persistence=1.0)], TINY, 40, 7)
+    quantiles = trained.scores[0]
+    assert quantiles.head == "quantiles"
+    assert quantiles.beats
+    assert quantiles.score < 0.97 * quantiles.baseline
+
+
+def test_progress_names_every_head_at_every_step() -> None:
+    seen: list[tuple[int, int, Mapping[str, float]]] = []
+    trained = pretrain([a_series()], TINY, STEPS, 7, lambda step, total, losses: seen.append((step, total, losses)))
+    assert [step for step, _, _ in seen] == list(range(1, trained.steps + 1))
+    assert {total for _, total, _ in seen} == {STEPS}
+    assert all(set(losses) == {"quantiles", "regime", "reconstruction"} for _, _, losses in seen)
+    assert all(np.isfinite(list(losses.values())).all() for _, _, losses in seen)
+
+
+def test_training_ends_early_when_selection_stops_improving() -> None:
+    hopeless = TINY.model_copy(update={"patience": 1, "learning_rate": 1.0, "evaluations": 20})
+    trained = pretrain([a_series()], hopeless, 200, 7)
+    assert trained.steps < 200
+    assert trained.best_step < trained.steps
+
+
+def test_global_random_state_and_the_interrupt_handler_are_left_alone() -> None:
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    handler = signal.getsignal(signal.SIGINT)
+    pretrain([a_series()], TINY, 2, 7)
+    assert torch.equal(torch.rand(3), expected)
+    assert signal.getsignal(signal.SIGINT) is handler
+
+
+def test_ctrl_c_comes_through_as_itself() -> None:
+    handler = signal.getsignal(signal.SIGINT)
+
+    def interrupt(step: int, total: int, losses: Mapping[str, float]) -> None:
+        if step == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        pretrain([a_series()], TINY, STEPS, 7, interrupt)
+    assert signal.getsignal(signal.SIGINT) is handler
+
+
+def test_what_progress_raises_is_passed_on() -> None:
+    def stop(step: int, total: int, losses: Mapping[str, float]) -> None:
+        raise TimeoutError("enough")
+
+    with pytest.raises(TimeoutError, match="enough"):
+        pretrain([a_series()], TINY, STEPS, 7, stop)
+
+
+def test_two_symbols_train_one_encoder() -> None:
+    trained = pretrain([a_series("A"), a_series("B", seed=3)], TINY, STEPS, 7)
+    assert [score.head for score in trained.scores] == ["quantiles", "regime", "reconstruction"]
+
+
+def test_it_survives_its_arrays() -> None:
+    trained = pretrain([a_series()], TINY, 2, 7)
+    _assert_same_weights(trained, PretrainedEncoder.from_arrays(trained.arrays(), TINY))
+    with pytest.raises(ShapeError, match="do not fit"):
+        PretrainedEncoder.from_arrays(trained.arrays(), TINY.model_copy(update={"channels": 16}))
+
+
+def test_what_cannot_be_trained_is_refused_before_any_training() -> None:
+    series = a_series()
+    with pytest.raises(DataError, match="give more bars"):
+        pretrain([a_series(n_bars=150)], TINY, STEPS, 7)
+    with pytest.raises(ConfigError, match="at least 1"):
+        pretrain([series], TINY, 0, 7)
+    with pytest.raises(ConfigError, match="begin with 1 bar"):
+        pretrain([series], TINY.model_copy(update={"horizons": (2, 3, 12)}), STEPS, 7)
+    with pytest.raises(DataError, match="no forward return"):
+        pretrain([replace(series, future=np.full((1200, 3), np.nan))], TINY, STEPS, 7)
+    with pytest.raises(ShapeError, match="one number of features"):
+        pretrain([series, replace(series, symbol="B", features=series.features[:, :2])], TINY, STEPS, 7)
+    with pytest.raises(DataError, match="no series"):
+        pretrain([], TINY, STEPS, 7)

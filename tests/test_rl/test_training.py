@@ -1,0 +1,124 @@
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from agv2.backtest.tape import MarketTape
+from agv2.core.errors import DataError
+from agv2.rl.episodes import Span
+from agv2.rl.policy_adapter import TorchPolicy
+from agv2.rl.training import CHECKPOINT, TrainedPolicy, train_policy
+from agv2.rl.validation import score_policy
+from tests.rl_settings import small_config
+from tests.tapes import FREE, a_tape, costs, walk
+
+TAPE = a_tape(walk(400, gap=0.002), costs=costs(half_spread_frac=2e-4))
+TRAIN, VALIDATION = [Span(0, 0, 250)], [Span(0, 260, 399)]
+STEPS = 16 * 16 * 12
+
+
+def trained(seed: int = 1, **changes: object) -> TrainedPolicy:
+    return train_policy([TAPE], TRAIN, VALIDATION, small_config(), STEPS, seed, 100_000.0, **changes)  # type: ignore[arg-type]
+
+
+def weights(result: TrainedPolicy) -> bytes:
+    return b"".join(tensor.numpy().tobytes() for tensor in result.network.state_dict().values())
+
+
+def test_same_seed_same_weights_and_the_worlds_chance_is_left_alone() -> None:
+    torch.manual_seed(3)
+    expected = torch.rand(4)
+    torch.manual_seed(3)
+    first = trained()
+    assert torch.equal(torch.rand(4), expected)
+    torch.manual_seed(77)
+    again = trained()
+    assert weights(again) == weights(first)
+    assert again.validation == first.validation
+    assert again.curve == first.curve
+    assert weights(trained(seed=2)) != weights(first)
+
+
+def test_threads_are_given_back() -> None:
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        trained()
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_progress_is_told_after_every_update_with_finite_numbers() -> None:
+    told: list[tuple[int, int, Mapping[str, float]]] = []
+    result = trained(progress=lambda step, total, stats: told.append((step, total, stats)))
+    assert [step for step, _, _ in told] == [256 * k for k in range(1, 13)]
+    assert {total for _, total, _ in told} == {STEPS}
+    assert {"reward", "reward/log_equity", "reward/drawdown", "drawdown", "entropy"} <= set(told[0][2])
+    assert all(np.isfinite(value) for _, _, stats in told for value in stats.values())
+    assert len(result.curve) == 12
+
+
+def test_the_kept_weights_are_those_that_did_best_on_validation() -> None:
+    result = trained()
+    assert [point.step for point in result.validation] == [1024, 2048, 3072]
+    assert result.best is not None
+    sharpes = [point.score.sharpe_per_bar for point in result.validation]
+    assert result.best.score.sharpe_per_bar == max(sharpes)
+    assert len(set(sharpes)) > 1
+    again = score_policy([TAPE], VALIDATION, TorchPolicy(result.network), 100_000.0)
+    assert again == result.best.score
+
+
+def test_a_killed_training_resumes_to_the_very_same_weights(tmp_path: Path) -> None:
+    uninterrupted = trained()
+
+    class KilledError(Exception):
+        pass
+
+    def kill(step: int, total: int, stats: Mapping[str, float]) -> None:
+        if step >= 256 * 8:
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        trained(progress=kill, checkpoint_dir=tmp_path)
+    assert (tmp_path / CHECKPOINT).exists()
+    seen: list[int] = []
+    resumed = trained(checkpoint_dir=tmp_path, progress=lambda step, total, stats: seen.append(step))
+    assert 256 < seen[0] <= 256 * 8, "it went on from the checkpoint"
+    assert weights(resumed) == weights(uninterrupted)
+    assert resumed.validation == uninterrupted.validation
+    assert resumed.curve == uninterrupted.curve
+
+
+def test_a_checkpoint_of_another_training_or_a_broken_one_is_refused(tmp_path: Path) -> None:
+    trained(checkpoint_dir=tmp_path)
+    with pytest.raises(DataError, match="other bars, settings or seed"):
+        trained(seed=2, checkpoint_dir=tmp_path)
+    path = tmp_path / CHECKPOINT
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(DataError, match="cannot be read"):
+        trained(checkpoint_dir=tmp_path)
+
+
+def foretold(n_bars: int) -> MarketTape:
+    """A random walk whose first market number is the side of the next bar, some of the time."""
+    bars = walk(n_bars, seed=3)
+    rows = np.random.default_rng(4).normal(size=(n_bars, 8)).astype(np.float32)
+    rows[:-1, 0] = np.sign(bars.close[1:] - bars.open[1:])
+    return a_tape(bars, rows, costs=FREE)
+
+
+def test_it_learns_to_follow_a_number_that_tells_the_next_bar() -> None:
+    tape = foretold(1_500)
+    config = small_config(n_books=64, n_steps=32, batch_size=512, net_arch=(32, 32), n_epochs=4, n_evaluations=2)
+    result = train_policy([tape], [Span(0, 0, 1_000)], [Span(0, 1_001, 1_200)], config, 120_000, 5, 100_000.0)
+    test = [Span(0, 1_201, 1_499)]
+    learnt = score_policy([tape], test, TorchPolicy(result.network), 100_000.0)
+    assert learnt.sharpe_per_bar > 0.7
+    assert result.curve[-1]["reward/log_equity"] > 5.0 * abs(result.curve[0]["reward/log_equity"])
+    rows = np.zeros((2, 8 + 11), dtype=np.float32)
+    rows[:, 0] = (1.0, -1.0)
+    assert TorchPolicy(result.network).act(rows).actions[:, 0].tolist() == [1, 2]
