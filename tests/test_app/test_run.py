@@ -70,7 +70,7 @@ def test_the_account_recomputes_from_its_fills(finished_run: Path, market_files:
 def test_the_first_row_has_no_fill_and_the_last_bar_decides_nothing(finished_run: Path) -> None:
     rows = read_run_rows(finished_run / "oos")
     assert rows.equity["units"][0] == 0.0
-    assert rows.fills["ts"].min() > rows.equity["ts"][0]  # type: ignore[operator]  # a stamp
+    assert rows.fills["ts"].min() > rows.equity["ts"][0]
     assert rows.decisions.height == rows.equity.height - 1
     assert rows.equity["units"][-1] == 0.0
 

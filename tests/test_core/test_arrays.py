@@ -23,5 +23,5 @@ def test_a_record_has_the_fields_of_its_tuple_in_order_and_nests() -> None:
 
 
 def test_what_no_kernel_can_read_is_refused() -> None:
-    with pytest.raises(TypeError, match="WithText.name"):
+    with pytest.raises(TypeError, match=r"WithText\.name"):
         record_dtype(WithText)

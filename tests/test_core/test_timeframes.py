@@ -76,7 +76,7 @@ def test_financing_nights_of_a_week_with_the_triple_one() -> None:
     assert charged == {"Mon": 1.0, "Tue": 1.0, "Wed": 3.0, "Thu": 1.0, "Fri": 1.0}
 
 
-def day_of_hours(hours: np.ndarray, i: int) -> str:  # type: ignore[type-arg]  # int64 stamps
+def day_of_hours(hours: np.ndarray, i: int) -> str:
     """Weekday whose trading day ended just before hour i."""
     return datetime.datetime.fromtimestamp(int(hours[i]) // NS - 3600, ZoneInfo("America/New_York")).strftime("%a")
 
