@@ -69,8 +69,7 @@ class FoldFacts:
 
     heads: tuple[head_scores.HeadScore, ...]
     policies: tuple[Mapping[str, float], ...]
-    traded: int
-    """Index of the policy that traded."""
+    """Of each seed: steps, best_step, and the per-bar Sharpe ratio on training and validation bars."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,8 +171,8 @@ def _summary(
     notes = [*context.notes, *context.count.warnings]
     if context.profile.bundle == "last_fold":
         notes.append("bundle: the last fold's models; profile standard trains on everything")
-    elif context.profile.seeds > 1:
-        notes.append("policy: of each fold's seeds the one with the median validation score trades and ships")
+    if context.profile.seeds > 1:
+        notes.append(f"policy: the {context.profile.seeds} seeds of a fold trade and ship as one ensemble")
     return Summary(
         symbols=[market.bars.symbol for market in context.markets],
         profile=context.profile_name,
@@ -206,7 +205,6 @@ def _write_folds(context: RunContext, rows: Sequence[RunRows], facts: Sequence[F
     for number, (table, fact) in enumerate(zip(rows, facts, strict=True), start=1):
         report = evaluate(table, calendars).oos.report
         own = [(market, folds[number - 1]) for market, folds in zip(context.markets, context.folds, strict=True)]
-        policy = fact.policies[fact.traded]
         per_year = math.sqrt(max(market.bars_per_year for market, _ in own))
         document = {
             "fold": number,
@@ -225,14 +223,18 @@ def _write_folds(context: RunContext, rows: Sequence[RunRows], facts: Sequence[F
                 for score in fact.heads
             ],
             "policy": {
-                "steps": policy["steps"],
-                "best_step": policy["best_step"],
-                "train_sharpe": policy["train_sharpe_per_bar"] * per_year,
-                "validation_sharpe": policy["validation_sharpe_per_bar"] * per_year,
+                "steps": _mean(fact.policies, "steps"),
+                "best_step": _mean(fact.policies, "best_step"),
+                "train_sharpe": _mean(fact.policies, "train_sharpe_per_bar") * per_year,
+                "validation_sharpe": _mean(fact.policies, "validation_sharpe_per_bar") * per_year,
             },
             "seeds": [dict(each) for each in fact.policies],
         }  # fmt: skip
         _write_json(context.out / "folds" / str(number) / "fold.json", document)
+
+
+def _mean(seeds: Sequence[Mapping[str, float]], key: str) -> float:
+    return math.fsum(seed[key] for seed in seeds) / len(seeds)
 
 
 def _write_report_extras(

@@ -27,7 +27,7 @@ from agv2.models.heads import REGIMES
 from agv2.models.policy import PolicyNetwork
 from agv2.models.threads import torch_threads
 from agv2.rl.episodes import Span
-from agv2.rl.policy_adapter import TorchPolicy
+from agv2.rl.policy_adapter import TorchPolicy, ensemble_network
 from agv2.rl.training import train_policy
 from agv2.rl.validation import score_policy
 from agv2.utils.clock import Clock, SystemClock
@@ -152,7 +152,7 @@ def _plan(request: RunRequest) -> _Plan:
         warmups=[market.first_decision for market in markets],
         mode=settings.backtest.window,
         min_train_bars=_least_training_bars(settings),
-        symbols=[market.bars.symbol for market in markets],
+        symbols=[str(market.path) for market in markets],
     )
     known = tuple(as_known_after(market, settings, own[0].test_lo) for market, own in zip(markets, folds, strict=True))
     notes = [note for market in known for note in market.notes]
@@ -233,7 +233,7 @@ def _train(
 ) -> tuple[FoldEncoder, PolicyNetwork, FoldFacts]:
     """Encoder and policy of one fold, from its training bars alone; what is on disk is not done again.
 
-    Of several seeds the one with the median validation score trades, never the luckiest.
+    Policies of several seeds trade as one, by the mean of their answers; none is picked.
     """
     stops = [fold.train_hi for fold in folds]
     encoder = store.load_encoder(key, plan.settings.encoder)
@@ -263,9 +263,7 @@ def _train(
             progress.skip(label)
         policies.append(stored[0])
         policy_facts.append(stored[1])
-    ranking = sorted(range(len(policies)), key=lambda i: policy_facts[i]["validation_sharpe_per_bar"])
-    median = ranking[(len(ranking) - 1) // 2]
-    return encoder, policies[median], FoldFacts(encoder.pretrained.scores, tuple(policy_facts), median)
+    return encoder, ensemble_network(policies), FoldFacts(encoder.pretrained.scores, tuple(policy_facts))
 
 
 def _train_one(

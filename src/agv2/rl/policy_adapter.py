@@ -10,7 +10,7 @@ from agv2.core.arrays import Float32Array
 from agv2.core.errors import ShapeError
 from agv2.decision.decider import PolicyOutput
 from agv2.models.policy import PolicyNetwork
-from agv2.rl.threads import one_thread
+from agv2.models.threads import torch_threads
 from agv2.rl.trading_policy import head_log_probs
 
 __all__ = ["TorchPolicy", "ensemble_network", "policy_network"]
@@ -31,7 +31,7 @@ class TorchPolicy:
 
     def act(self, observations: Float32Array) -> PolicyOutput:
         """Likeliest choice of each head for each row of `observations` (n, size)."""
-        with one_thread(), torch.inference_mode():
+        with torch_threads(1), torch.inference_mode():
             outputs = self.network(torch.from_numpy(observations))
             log_probs = head_log_probs(outputs.logits)
             entropy = -(log_probs.exp() * log_probs).sum(dim=(1, 2))

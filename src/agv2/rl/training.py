@@ -10,13 +10,13 @@ from stable_baselines3.common.callbacks import BaseCallback, CallbackList
 
 from agv2.backtest.tape import MarketTape
 from agv2.models.policy import PolicyNetwork
+from agv2.models.threads import torch_threads
 from agv2.rl.callbacks import EvaluationCallback, Progress, ProgressCallback, ValidationPoint
 from agv2.rl.checkpoint import CheckpointCallback, restore_checkpoint, training_digest
 from agv2.rl.config import PolicyConfig
 from agv2.rl.episodes import Span
 from agv2.rl.policy_adapter import TorchPolicy, policy_network
 from agv2.rl.rollouts import TradingRolloutBuffer
-from agv2.rl.threads import one_thread
 from agv2.rl.trading_policy import TradingActorCritic
 from agv2.rl.validation import SpanScore, score_policy
 from agv2.rl.vec_env import TradingVecEnv
@@ -81,7 +81,7 @@ def train_policy(
     """
     per_rollout = config.n_books * config.n_steps
     total_steps = -(-total_steps // per_rollout) * per_rollout
-    with one_thread(), torch.random.fork_rng(devices=[]):
+    with torch_threads(1), torch.random.fork_rng(devices=[]):
         torch.manual_seed(spawn_seed(seed, "policy"))
         generator = spawn_generators(seed, "episodes")["episodes"]
         env = TradingVecEnv(tapes, train_spans, config, initial_equity, generator)
