@@ -40,6 +40,9 @@ parity:
 bench:
 	$(PYTHON) -m pytest -q -m benchmark
 
+bench:
+	$(PYTHON) benchmarks/speed.py --record
+
 docs:
 	$(PYTHON) -m pytest -q tests/test_docs.py tests/test_readme.py tests/test_surface.py
 

@@ -1,0 +1,167 @@
+"""Speeds of the hot paths, each beside a yardstick measured in turn with it, as ratios that travel between machines.
+
+    python benchmarks/speed.py            print the table
+    python benchmarks/speed.py --record   also append it to benchmarks/history.csv
+
+One thread. Rounds of the two sides alternate; figures are medians.
+"""
+
+import argparse
+import csv
+import datetime
+import importlib.metadata
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from agv2.backtest.simulator import BatchSimulator
+from agv2.backtest.tape import MarketTape
+from agv2.core.instruments import Market
+from agv2.core.timeframes import SessionCalendar
+from agv2.data.synthetic import synthetic_bars
+from agv2.decision.actions import ACTION_NVEC
+from agv2.features.pipeline import compute_features
+from agv2.models.config import EncoderConfig
+from agv2.models.embedding import embed_history
+from agv2.models.encoder import StageOneEncoder
+from agv2.models.heads import MultiTaskHeads
+from agv2.risk.config import RiskParams
+from agv2.sim.costs import Costs
+
+ROUNDS, SEED = 7, 7
+HISTORY = Path(__file__).with_name("history.csv")
+
+
+class Line(NamedTuple):
+    """One comparison: work per second of ours and of the yardstick."""
+
+    work: str
+    ours_per_s: float
+    yardstick: str
+    yardstick_per_s: float
+
+    @property
+    def ratio(self) -> float:
+        """Ours over the yardstick."""
+        return self.ours_per_s / self.yardstick_per_s
+
+
+def compare(work: str, ours: Callable[[], int], yardstick: str, theirs: Callable[[], int]) -> Line:
+    """Median units of work per second of both, in alternating rounds after one to warm up."""
+    rates: tuple[list[float], list[float]] = ([], [])
+    for turn in range(ROUNDS + 1):
+        for rate, side in zip(rates, (ours, theirs), strict=True):
+            began = time.perf_counter()
+            done = side()
+            if turn:
+                rate.append(done / (time.perf_counter() - began))
+    return Line(work, statistics.median(rates[0]), yardstick, statistics.median(rates[1]))
+
+
+def simulator(n_books: int = 256, n_steps: int = 400) -> Line:
+    """Random actions, full rules, observations written; beside copying as many random rows of the same width."""
+    rng = np.random.default_rng(SEED)
+    bars = synthetic_bars("noise", 20_000, SEED)
+    calendar = SessionCalendar(0, "UTC", 365.0, None, weekend_nights=True)
+    rows = rng.normal(size=(len(bars), 274)).astype(np.float32)
+    tape = MarketTape(
+        symbol="NOISE",
+        bars=bars.records(calendar),
+        volatility=np.full(len(bars), 0.004),
+        market_rows=rows,
+        market=Market(1.0, 1e-4, 1e-4, 1e9, 0.0, 20.0),
+        params=RiskParams(0.003, 4.0, 10, 0.04, 0.2, 10, 0, 0),
+        costs=Costs(1e-4, 5e-5, 1e-5, 0.0, 1e-4, 1e-4, 0, 1, 0.1, True),
+    )
+    books = np.arange(n_books)
+    simulation = BatchSimulator([tape], n_books, 1e5)
+    actions = rng.integers(0, ACTION_NVEC, size=(n_steps, n_books, 4))
+    first = rng.integers(0, len(bars) - n_steps - 1, size=n_books)
+    wide = rng.normal(size=(len(bars), simulation.observations.shape[1])).astype(np.float32)
+    out = np.empty_like(simulation.observations)
+
+    def ours() -> int:
+        simulation.reset(books, np.zeros_like(books), first, first + n_steps)
+        for step in actions:
+            simulation.step(step)
+        return n_books * n_steps
+
+    def copying() -> int:
+        for step in range(n_steps):
+            np.take(wide, first + step, axis=0, out=out)
+        return n_books * n_steps
+
+    return compare("environment steps, 256 books", ours, "numpy.take of the same bytes", copying)
+
+
+def embedding(n_bars: int = 20_000, n_windows: int = 32) -> Line:
+    """Every bar of a history embedded in one pass; beside window after window in batches."""
+    config = EncoderConfig()
+    torch.manual_seed(SEED)
+    encoder, heads = StageOneEncoder(43, config).eval(), MultiTaskHeads(43, config).eval()
+    features = np.random.default_rng(SEED).normal(size=(n_bars, 43)).astype(np.float32)
+    windows = torch.from_numpy(np.stack([features[i : i + config.window] for i in range(n_windows)]))
+
+    def ours() -> int:
+        embed_history(encoder, heads, features)
+        return n_bars
+
+    def windowed() -> int:
+        with torch.inference_mode():
+            encoder(windows)
+        return n_windows
+
+    return compare("bars embedded, TCN", ours, "window after window", windowed)
+
+
+def features(n_bars: int = 60_000) -> Line:
+    """All features of a history; beside twenty plain numpy passes over as many bars."""
+    bars = synthetic_bars("noise", n_bars, SEED)
+
+    def ours() -> int:
+        compute_features(bars)
+        return n_bars
+
+    def passes() -> int:
+        for _ in range(20):
+            np.log(bars.close[1:] / bars.close[:-1])
+        return n_bars
+
+    return compare("bars with 43 features", ours, "20 numpy log returns", passes)
+
+
+def main() -> None:
+    """Measure, print, and record when asked."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--record", action="store_true", help=f"append to {HISTORY.name}")
+    record = parser.parse_args().record
+    torch.set_num_threads(1)
+    lines = [simulator(), embedding(), features()]
+    for line in lines:
+        print(  # noqa: T201 - the output of this script
+            f"{line.work:<30} {line.ours_per_s:>14,.0f}/s  {line.ratio:>8.2f} x {line.yardstick}"
+        )
+    if record:
+        today = datetime.datetime.now(datetime.UTC).date().isoformat()  # noqa: TID251 - when it was measured
+        versions = " ".join(f"{name}={importlib.metadata.version(name)}" for name in ("numpy", "numba", "torch"))
+        with HISTORY.open("a", newline="", encoding="utf-8") as stream:
+            writer = csv.writer(stream)
+            if stream.tell() == 0:
+                writer.writerow(
+                    ["date", "machine", "versions", "work", "per_s", "yardstick", "yardstick_per_s", "ratio"]
+                )
+            for line in lines:
+                writer.writerow(
+                    [today, f"{platform.machine()} {platform.python_version()}", versions, line.work,
+                     round(line.ours_per_s), line.yardstick, round(line.yardstick_per_s), round(line.ratio, 3)]
+                )  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
