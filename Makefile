@@ -6,7 +6,7 @@ BIN ?= .venv/bin/
 endif
 PYTHON = $(BIN)python
 
-.PHONY: check format lint types contracts test test-slow test-e2e parity bench docs demo pins
+.PHONY: check format lint types contracts test test-slow parity bench docs demo pins
 
 check: lint types contracts test
 
@@ -31,14 +31,8 @@ test:
 test-slow:
 	$(PYTHON) -m pytest -q -n 2 -m slow
 
-test-e2e:
-	$(PYTHON) -m pytest -q -m e2e
-
 parity:
 	$(PYTHON) -m pytest -q tests/parity tests/properties
-
-bench:
-	$(PYTHON) -m pytest -q -m benchmark
 
 bench:
 	$(PYTHON) benchmarks/speed.py --record

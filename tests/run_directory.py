@@ -220,7 +220,7 @@ def write_run_directory(
         `path`.
     """
     rng = np.random.default_rng(seed)
-    for name in ("oos", "config"):
+    for name in ("oos", "config", "folds/report"):
         (path / name).mkdir(parents=True)
     bars = {symbol: _bars(symbol, n_bars, rng) for symbol in symbols}
     books = [_Book(symbol, INITIAL_EQUITY / len(symbols)) for symbol in symbols]
@@ -290,7 +290,7 @@ def write_run_directory(
         _frame(
             [{"name": name, "symbol": account[0]["symbol"], "ts": ts, "equity": value}
              for name, values in lines.items() for ts, value in zip(stamps, values, strict=True)]
-        ).write_parquet(path / "oos/baselines.parquet")  # fmt: skip
+        ).write_parquet(path / "folds/report/baselines.parquet")  # fmt: skip
     return path
 
 
@@ -306,15 +306,15 @@ def _write_extras(
     heads: dict[str, Row],
     oos: Row,
 ) -> None:
-    pl.concat(frame[edges[-2] :] for frame in bars.values()).write_parquet(path / "oos/last_fold_bars.parquet")
-    (path / "oos/costs.json").write_text(json.dumps(_costs(books)))
+    pl.concat(frame[edges[-2] :] for frame in bars.values()).write_parquet(path / "folds/report/last_fold_bars.parquet")
+    (path / "folds/report/costs.json").write_text(json.dumps(_costs(books)))
     intervals = {
         "net_return": [oos["net_return"] - 0.11, oos["net_return"] + 0.12],
         "sharpe": [oos["sharpe"] - 1.1, oos["sharpe"] + 1.2],
         "max_drawdown": [0.6 * oos["max_drawdown"], 1.9 * oos["max_drawdown"]],
         "cvar_95": [0.9 * oos["cvar_95"], 1.1 * oos["cvar_95"]],
     }
-    (path / "oos/intervals.json").write_text(json.dumps(intervals))
+    (path / "folds/report/intervals.json").write_text(json.dumps(intervals))
     for fold, (first, last) in enumerate(pairwise(edges)):
         (path / f"folds/{fold}").mkdir(parents=True)
         span = account[first:last]

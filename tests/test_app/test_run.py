@@ -18,7 +18,6 @@ from agv2.utils.config import parse_override
 from tests.recomputed_account import disagreements
 from tests.whole_runs import RunSmall
 
-pytestmark = pytest.mark.xdist_group("whole runs")
 
 MEASURES = {
     "net_return", "sharpe", "sortino", "calmar", "max_drawdown", "underwater_bars", "hit_rate", "profit_factor",

@@ -26,5 +26,5 @@ def test_the_file_holds_inputs_code_and_machine(tmp_path: pathlib.Path) -> None:
     assert found["command"] == ["agv2", "run"]
     assert (found["seed"], found["n_trials"], found["config_digest"]) == (7, 2, "cd")
     assert found["libraries"]["numpy"].count(".") >= 1
-    assert set(found["code"]) == {"version", "commit", "modified"}
+    assert set(found["code"]) == {"version", "sources", "commit", "modified"}
     assert found["machine"]["cpus"] >= 1

@@ -10,8 +10,6 @@ import pytest
 from agv2.backtest.report.page import write_report
 from tests.run_directory import write_run_directory
 
-pytestmark = pytest.mark.e2e
-
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 

@@ -50,7 +50,7 @@ def test_a_marker_stands_at_its_bar_and_says_what_happened(figure: CandleFigure)
 def test_stops_are_drawn_only_while_they_are_in_force(tmp_path: Path) -> None:
     path = write_run_directory(tmp_path / "run", n_bars=300, n_folds=1)
     decisions = pl.read_parquet(path / "oos/decisions.parquet")
-    level = pl.read_parquet(path / "oos/last_fold_bars.parquet")["close"][0]
+    level = pl.read_parquet(path / "folds/report/last_fold_bars.parquet")["close"][0]
     row = pl.int_range(pl.len())
     decisions.with_columns(
         stop=pl.when(row.is_between(10, 19)).then(level).otherwise(0.0), target=pl.lit(0.0)

@@ -51,10 +51,10 @@ def test_growth_beyond_threefold_is_drawn_on_a_log_scale(
     tmp_path: Path, run_dir: Path, multiple: float, log_scale: bool
 ) -> None:
     path = write_run_directory(tmp_path / "run", n_bars=300)
-    baselines = pl.read_parquet(path / "oos/baselines.parquet")
+    baselines = pl.read_parquet(path / "folds/report/baselines.parquet")
     growth = np.geomspace(1.0, multiple, 300)
     held = baselines.filter(name="buy_and_hold").with_columns(equity=pl.Series(100_000.0 * growth))
-    held.write_parquet(path / "oos/baselines.parquet")
+    held.write_parquet(path / "folds/report/baselines.parquet")
     figure = equity_figure(read_run(path))
     assert figure.log_scale is log_scale
     heights = [tick.value for tick in figure.panels[0].ticks]

@@ -83,8 +83,8 @@ def test_break_even_above_the_cost_says_how_far(winning: Path) -> None:
 
 def test_costs_that_contradict_the_account_are_said_to(tmp_path: Path) -> None:
     path = write_run_directory(tmp_path / "run", n_bars=600)
-    costs = json.loads((path / "oos/costs.json").read_text())
-    (path / "oos/costs.json").write_text(json.dumps({**costs, "gross_pnl": costs["gross_pnl"] + 5000}))
+    costs = json.loads((path / "folds/report/costs.json").read_text())
+    (path / "folds/report/costs.json").write_text(json.dumps({**costs, "gross_pnl": costs["gross_pnl"] + 5000}))
     found = cost_findings(read_run(path))
     assert found is not None
     assert "one of the two is wrong" in found.caveat

@@ -125,7 +125,7 @@ def test_an_undefined_figure_is_a_dash_with_its_reason(edited: Callable[..., Pat
 def test_measured_error_rates_stand_beside_the_verdict(run_dir: Path, tmp_path: Path) -> None:
     path = Path(shutil.copytree(run_dir, tmp_path / "run"))
     rate = {"label": "False alarms", "rate": 0.046, "low": 0.038, "high": 0.056, "meaning": "of runs without an edge"}
-    (path / "oos/error_rates.json").write_text(json.dumps({"rates": [rate]}))
+    (path / "folds/report/error_rates.json").write_text(json.dumps({"rates": [rate]}))
     words = Page(render_report(path)).words
     assert "False alarms 4.6\u202f% (3.8\u202f% to 5.6\u202f%) of runs without an edge" in words
     assert words.index("False alarms") < words.index("Net return")

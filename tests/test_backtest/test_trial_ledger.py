@@ -118,9 +118,9 @@ def test_days_and_returns_belong_together(tmp_path: pathlib.Path) -> None:
         TrialLedger.open(tmp_path).record(Trial("abc", "config", 7), DAYS, np.zeros(3), np.zeros(3))
 
 
-def test_the_digest_of_the_data_ignores_the_order_of_files() -> None:
-    assert data_digest({"GOLD": "1", "SILVER": "2"}) == data_digest([("SILVER", "2"), ("GOLD", "1")])
-    assert data_digest({"GOLD": "1"}) != data_digest({"GOLD": "2"}) != data_digest({"SILVER": "2"})
+def test_the_digest_of_the_data_is_that_of_its_contents_in_any_order() -> None:
+    assert data_digest(["1", "2"]) == data_digest(["2", "1"])
+    assert len({data_digest(["1"]), data_digest(["2"]), data_digest(["1", "2"])}) == 3
 
 
 def _past(returns: np.ndarray, days: np.ndarray = DAYS) -> PastTrial:

@@ -140,3 +140,28 @@ def test_a_ruined_book_only_closes() -> None:
     ruined = holding(50.0, cash=-5_100.0)
     plan = planned(LONG, ruined)
     assert (plan.order.units, plan.order.reason, plan.reason) == (-50.0, FillReason.RISK, PlanReason.RUINED)
+
+
+def test_size_is_a_share_of_what_is_permitted() -> None:
+    """DESIGN section 6: with the cap in force, half a size is half the cap."""
+    capped = limits()._replace(max_exposure=0.1)  # 100 units of the 600 that volatility would allow
+    assert planned(LONG, params=capped).order.units == pytest.approx(100.0)
+    assert planned(LONG._replace(size_frac=0.5), params=capped).order.units == pytest.approx(50.0)
+    assert planned(LONG._replace(size_frac=0.5), params=capped).reason == PlanReason.SIZE_CAPPED
+
+
+def test_units_are_cut_to_the_lot_grid_and_the_largest_lot() -> None:
+    coarse = {"contract_size": 100.0, "lot_step": 0.01, "min_lot": 0.05, "max_lot": 2.0}
+    assert planned(LONG, **coarse).order.units == 200.0
+    assert planned(SHORT._replace(size_frac=0.0299), **coarse).order.units == -17.0
+    nothing = planned(LONG._replace(size_frac=0.008), **coarse)
+    assert (nothing.order, nothing.reason) == (NO_ORDER, PlanReason.TOO_SMALL)
+
+
+def test_wishing_for_the_side_that_is_still_held_withdraws_the_pending_exit() -> None:
+    """Size and bracket are read only when a position opens or turns, so it stays as it was."""
+    leaving = Order(4, -100.0, 0.0, 0.0, FillReason.EXIT.value, 1)
+    book = holding(100.0, pending=leaving, wait_bars=1)
+    plan = planned(LONG, book)
+    assert (plan.order.order_id, plan.order.units) == (9, 0.0)
+    assert (plan.side, plan.stop_loss, plan.take_profit) == (1, book.stop_loss, book.take_profit)

@@ -40,19 +40,6 @@ def test_size_never_exceeds_the_wish_nor_a_cap(
     assert abs(units) * at <= leverage * equity * slack + grid
 
 
-def test_units_lie_on_the_lot_grid_and_below_the_largest_lot() -> None:
-    market = ANY_LOT._replace(contract_size=100.0, lot_step=0.01, min_lot=0.05, max_lot=2.0)
-    view = AccountView(1e9, 0.0, 0)
-
-    def permitted(wanted: float) -> float:
-        return permitted_units(wanted, 1e9, 1.0, view, limits(), market)
-
-    assert permitted(17.9) == 17.0
-    assert permitted(-17.9) == -17.0
-    assert permitted(4.9) == 0.0
-    assert permitted(1e6) == 200.0
-
-
 def test_nothing_is_bought_without_equity() -> None:
     assert target_units(0.0, 100.0, 0.01, limits()) == 0.0
     assert target_units(-5.0, 100.0, 0.01, limits()) == 0.0

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from agv2.app.results import RunOutcome
 from agv2.app.run import RunRequest, run
+from agv2.app.run_store import STATE, require_fresh_directory
 from agv2.data.bars_file import write_bars
 from agv2.data.synthetic import synthetic_bars
 from agv2.utils.config import Override
@@ -31,6 +32,7 @@ def demo(
     open_report: bool = True,
     config_dir: Path | None = None,
     overrides: Sequence[Override] = (),
+    command: tuple[str, ...] = (),
 ) -> dict[str, RunOutcome]:
     """Make both markets, run the whole pipeline on each, show what was found.
 
@@ -42,6 +44,7 @@ def demo(
         open_report: show the reports in a browser, where there is a screen.
         config_dir: settings that differ from the shipped ones.
         overrides: single settings.
+        command: as typed, for the provenance.
 
     Returns:
         Kind of market → what its run found.
@@ -50,12 +53,16 @@ def demo(
         ConfigError: a setting is wrong, or `out` belongs to a demo with other settings.
     """
     console = Console()
+    for kind in _MARKETS:
+        target = out / kind
+        require_fresh_directory(target, resume=(target / STATE).is_file())
     outcomes: dict[str, RunOutcome] = {}
     for kind, (symbol, plant) in _MARKETS.items():
         console.print(f"[bold]{kind}[/bold]: {_BARS:,} hourly bars, seed {seed}; {plant}")
-        bars = out / "bars" / f"{symbol}_1h.parquet"
-        bars.parent.mkdir(parents=True, exist_ok=True)
-        write_bars(synthetic_bars(kind, _BARS, seed, timeframe="1h", symbol=symbol), bars)
+        bars = out / "bars" / f"{symbol}_1h__seed{seed}.parquet"
+        if not bars.exists():
+            bars.parent.mkdir(parents=True, exist_ok=True)
+            write_bars(synthetic_bars(kind, _BARS, seed, timeframe="1h", symbol=symbol), bars)
         target = out / kind
         outcomes[kind] = run(
             RunRequest(
@@ -63,10 +70,10 @@ def demo(
                 out=target,
                 profile="demo",
                 seed=seed,
-                resume=(target / "folds" / "state.json").is_file(),
+                resume=(target / STATE).is_file(),
                 config_dir=config_dir,
                 overrides=tuple(overrides),
-                command=("agv2", "demo", "--seed", str(seed)),
+                command=command,
             )
         )
     _show(console, outcomes)

@@ -15,7 +15,7 @@ from agv2.features.labels.regime import regime_labels
 from agv2.models.embedding import embed_history
 from agv2.models.normalizer import Normalizer
 from agv2.models.pretraining import PretrainedEncoder, pretrain
-from agv2.models.training_rows import TrainingSeries
+from agv2.models.training_rows import TrainingSeries, validation_starts
 
 __all__ = ["FoldEncoder", "fit_encoder", "make_tapes"]
 
@@ -54,7 +54,13 @@ def fit_encoder(
             [market.features.values[fold.train_lo : fold.train_hi] for market, fold in zip(markets, folds, strict=True)]
         )
     )
-    series = [_training_series(market, fold, normalizer, settings) for market, fold in zip(markets, folds, strict=True)]
+    warm = [_warm_bars(market, fold, settings) for market, fold in zip(markets, folds, strict=True)]
+    stamps = [market.bars.ts_ns[rows] for market, rows in zip(markets, warm, strict=True)]
+    validation_ns, _ = validation_starts(stamps, settings.encoder)
+    series = [
+        _training_series(market, rows, normalizer, settings, validation_ns)
+        for market, rows in zip(markets, warm, strict=True)
+    ]
 
     def on_step(step: int, total: int, losses: Mapping[str, float]) -> None:
         shown = ", ".join(f"{name} {value:.3f}" for name, value in losses.items())
@@ -63,18 +69,27 @@ def fit_encoder(
     return FoldEncoder(normalizer, pretrain(series, settings.encoder, steps, seed, on_step))
 
 
-def _training_series(market: PreparedMarket, fold: Fold, normalizer: Normalizer, settings: Settings) -> TrainingSeries:
-    past = market.bars.slice(0, fold.train_hi)
-    sigma = market.features.sigma[: fold.train_hi]
+def _warm_bars(market: PreparedMarket, fold: Fold, settings: Settings) -> slice:
+    """Training bars with features, and those before them that the first window reads."""
     window_start = fold.train_lo - (settings.encoder.window - 1)
-    warm = slice(max(market.features.warmup, window_start), fold.train_hi)
+    return slice(max(market.features.warmup, window_start), fold.train_hi)
+
+
+def _training_series(
+    market: PreparedMarket, warm: slice, normalizer: Normalizer, settings: Settings, validation_ns: int
+) -> TrainingSeries:
+    past = market.bars.slice(0, warm.stop)
+    sigma = market.features.sigma[: warm.stop]
+    # Regimes are relative to all the bars they are made from, so the encoder's validation bars get theirs apart.
+    split = int(np.searchsorted(past.ts_ns, validation_ns))
+    regime = np.concatenate([regime_labels(past.close[part], sigma[part]) for part in (np.s_[:split], np.s_[split:])])
     return TrainingSeries(
         symbol=market.bars.symbol,
         ts_ns=past.ts_ns[warm],
         features=normalizer.transform(market.features.values[warm]),
         sigma=sigma[warm],
         future=forward_returns(past.close, sigma, settings.encoder.horizons)[warm],
-        regime=regime_labels(past.close, sigma)[warm],
+        regime=regime[warm],
     )
 
 

@@ -9,14 +9,18 @@ import numpy as np
 from agv2.app.settings import Settings
 from agv2.core.arrays import IntArray, RecordArray
 from agv2.core.bars import Bars
+from agv2.core.errors import DataError
 from agv2.core.instruments import Instrument
 from agv2.core.timeframes import SessionCalendar
 from agv2.data.bars_file import LoadedBars, read_portfolio
 from agv2.features.pipeline import FeatureMatrix, compute_features
 from agv2.risk.config import RiskParams
-from agv2.sim.costs import Costs
+from agv2.sim.costs import Costs, SpreadSource
 
 __all__ = ["PreparedMarket", "as_known_after", "prepare_markets"]
+
+_WIDEST_SPREAD = 0.01
+"""Of the price, median over a file: wider ones are a mistake of unit on any market this is made for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +56,20 @@ def prepare_markets(
         most_bars: read no more than the first so many bars of each; None for all.
 
     Raises:
-        DataError: a file cannot be used; one line with file, row and remedy.
+        DataError: a file cannot be used, or files cannot be one account; one line with file, row and remedy.
     """
-    return [
+    markets = [
         _prepare(path, loaded, settings, most_bars)
         for path, loaded in zip(paths, read_portfolio(paths, symbols), strict=True)
     ]
+    first = markets[0].instrument
+    for market in markets:
+        if market.instrument.currency != first.currency:
+            raise DataError(
+                f"{market.path}: {market.bars.symbol} is quoted in {market.instrument.currency}, {first.symbol} in "
+                f"{first.currency}, and their money cannot be added; run them apart"
+            )
+    return markets
 
 
 def _prepare(path: Path, loaded: LoadedBars, settings: Settings, most_bars: int | None) -> PreparedMarket:
@@ -73,6 +85,8 @@ def _prepare(path: Path, loaded: LoadedBars, settings: Settings, most_bars: int 
     if costs.participation_cap > 0.0 and not instrument.volume_in_base_units:
         costs = costs._replace(participation_cap=0.0)
         notes.append(f"{bars.symbol}: volume is not in base units, so participation_cap is not applied")
+    if costs.spread_source == SpreadSource.BAR:
+        _require_plausible_spread(path, bars)
     features = compute_features(bars)
     bars_per_year = _bars_per_year(bars.ts_ns, instrument.calendar)
     return PreparedMarket(
@@ -106,6 +120,18 @@ def as_known_after(market: PreparedMarket, settings: Settings, known_bars: int) 
         params=settings.risk.active.params(bars_per_year),
         bars_per_year=bars_per_year,
     )
+
+
+def _require_plausible_spread(path: Path, bars: Bars) -> None:
+    """Refuse spreads that are no prices, such as points or pips."""
+    known = bars.spread > 0.0
+    if known.any():
+        share = float(np.median(bars.spread[known] / bars.close[known]))
+        if share > _WIDEST_SPREAD:
+            raise DataError(
+                f"{path}: the median spread is {share:.2%} of the price; column `spread` must be in price units, not "
+                f"points: convert it, or use the constant one with --set costs.{bars.symbol}.spread_source=constant"
+            )
 
 
 def _bars_per_year(ts_ns: IntArray, calendar: SessionCalendar) -> float:

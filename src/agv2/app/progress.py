@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TaskProgressColumn, TextColumn
 from rich.text import Text
 
-__all__ = ["RunProgress", "StageWork"]
+__all__ = ["RunProgress", "StageWork", "reading"]
 
 
 class StageWork(NamedTuple):
@@ -100,6 +100,17 @@ class RunProgress:
     def _say(self, line: str) -> None:
         if not self._quiet and not self._live:
             self._console.print(line, highlight=False)
+
+
+@contextmanager
+def reading(*, quiet: bool = False) -> Iterator[None]:
+    """Say that the bars are being read and checked, which takes seconds, more when kernels are compiled first."""
+    console = Console(stderr=True)
+    if quiet or not console.is_terminal:
+        yield
+        return
+    with console.status("reading bars, checking them, computing features"):
+        yield
 
 
 def _clock(seconds: float) -> str:

@@ -121,7 +121,13 @@ def write_results(
         baseline_rows = {name: _baseline(name, context) for name in BASELINES}
         baselines = {name: evaluate(each, calendars) for name, each in baseline_rows.items()}
         rng = spawn_generators(context.seed, "evidence")["evidence"]
-        judgement = judge(found.oos, baselines[VOLATILITY_TARGETED].oos, context.count, rng)
+        judgement = judge(
+            found.oos,
+            baselines[VOLATILITY_TARGETED].oos,
+            context.count,
+            rng,
+            context.settings.backtest.bootstrap_resamples,
+        )
         context.settings.save(out / "config")
         (out / "oos").mkdir(exist_ok=True)
         write_run_rows(stitched, out / "oos")
@@ -245,7 +251,8 @@ def _write_report_extras(
     judgement: Judgement,
 ) -> None:
     """Tables that only the report reads."""
-    folder = context.out / "oos"
+    folder = context.out / "folds" / "report"
+    folder.mkdir(parents=True, exist_ok=True)
     curves = [
         each.equity.select(pl.lit(name).alias("name"), "symbol", "ts", "equity") for name, each in baseline_rows.items()
     ]

@@ -5,24 +5,28 @@ Nothing is written before every input has been checked, and each finished stage 
 """
 
 import os
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from agv2.app.fold_training import FoldEncoder, fit_encoder, make_tapes
 from agv2.app.market_preparation import PreparedMarket, as_known_after, prepare_markets
-from agv2.app.progress import RunProgress, StageWork
+from agv2.app.progress import RunProgress, StageWork, reading
 from agv2.app.results import FoldFacts, RunContext, RunOutcome, write_results
 from agv2.app.run_log import run_log
 from agv2.app.run_store import RunStore, require_fresh_directory
-from agv2.app.settings import Settings, load_settings
+from agv2.app.settings import Settings, load_settings, require_known_symbols
 from agv2.backtest.config import RunProfile
+from agv2.backtest.provenance import source_digest
 from agv2.backtest.replay import replay
 from agv2.backtest.run_files import RunRows
 from agv2.backtest.stitching import fold_rows
 from agv2.backtest.tape import MarketTape
 from agv2.backtest.trial_ledger import Trial, TrialLedger, data_digest
 from agv2.backtest.walk_forward import Fold, portfolio_walk_forward
+from agv2.core.errors import DataError
+from agv2.data.bars_file import symbol_of
 from agv2.models.heads import REGIMES
 from agv2.models.policy import PolicyNetwork
 from agv2.models.threads import torch_threads
@@ -31,7 +35,7 @@ from agv2.rl.policy_adapter import TorchPolicy, ensemble_network
 from agv2.rl.training import train_policy
 from agv2.rl.validation import score_policy
 from agv2.utils.clock import Clock, SystemClock
-from agv2.utils.config import Override, config_digest
+from agv2.utils.config import Override
 from agv2.utils.seeding import spawn_seed
 
 __all__ = ["RunRequest", "run"]
@@ -95,7 +99,8 @@ def run(request: RunRequest) -> RunOutcome:
     """
     started_ns = request.clock.now_ns()
     require_fresh_directory(request.out, request.resume)
-    plan = _plan(request)
+    with reading(quiet=request.quiet):
+        plan = _plan(request)
     ledger = TrialLedger.open()
     store = RunStore(request.out)
     state = store.open_state(
@@ -103,6 +108,7 @@ def run(request: RunRequest) -> RunOutcome:
             "bars or --symbol": plan.trial.data_hash,
             "settings or --profile": plan.trial.config_digest,
             "--seed": request.seed,
+            "AGV2 sources": source_digest(),
         },
         {"started_ns": started_ns, "earlier_trials": list(ledger.count_before(plan.trial).names)},
     )
@@ -138,6 +144,7 @@ def run(request: RunRequest) -> RunOutcome:
 def _plan(request: RunRequest) -> _Plan:
     """Check every input; nothing is written yet."""
     settings = load_settings(request.config_dir, request.overrides)
+    require_known_symbols(request.overrides, request.symbols or [symbol_of(path) for path in request.bars])
     smoke = os.environ.get("AGV2_SMOKE") == "1"
     profile_name = "smoke" if smoke else request.profile
     profile = settings.backtest.profiles[profile_name]  # type: ignore[index]  # one of the five names
@@ -158,11 +165,15 @@ def _plan(request: RunRequest) -> _Plan:
     notes = [note for market in known for note in market.notes]
     if smoke:
         notes.append(f"AGV2_SMOKE=1: at most {SMOKE_BARS} bars, one fold and a few updates; nothing here is a result")
+    notes.append(
+        "policy: its training bars are among the encoder's, so the head predictions it learns from are in-sample; "
+        "they are not cross-fitted yet"
+    )
     if profile.seeds == 1:
         notes.append(f"profile {profile_name}: one seed; another seed may give another result")
     trial = Trial(
-        data_hash=data_digest({market.bars.symbol: market.content_hash for market in known}),
-        config_digest=config_digest({**settings.by_file(), "profile": profile}),
+        data_hash=data_digest([market.content_hash for market in known]),
+        config_digest=settings.digest([market.bars.symbol for market in known], profile_name),
         seed=request.seed,
     )
     return _Plan(request, settings, profile_name, profile, known, folds, trial, tuple(notes))
@@ -256,8 +267,10 @@ def _train(
             with progress.stage(label):
                 if tapes is None:
                     tapes = make_tapes(plan.markets, stops, encoder)
-                stored = _train_one(plan, tapes, folds, f"policy {key} {number}", progress)
+                checkpoints = store.folder(key) / f"policy_{number}_unfinished"
+                stored = _train_one(plan, tapes, folds, f"policy {key} {number}", checkpoints, progress)
             store.save_policy(key, number, *stored)
+            shutil.rmtree(checkpoints, ignore_errors=True)
             store.add_seconds(progress.seconds)
         else:
             progress.skip(label)
@@ -267,14 +280,25 @@ def _train(
 
 
 def _train_one(
-    plan: _Plan, tapes: Sequence[MarketTape], folds: Sequence[Fold], stream: str, progress: RunProgress
+    plan: _Plan,
+    tapes: Sequence[MarketTape],
+    folds: Sequence[Fold],
+    stream: str,
+    checkpoints: Path,
+    progress: RunProgress,
 ) -> tuple[PolicyNetwork, dict[str, float]]:
     """One policy, chosen on a block at the end of its training bars that it is not trained on."""
     train, validation = [], []
     for index, fold in enumerate(folds):
         first = max(fold.train_lo, plan.markets[index].first_decision)
         split = fold.train_hi - int((fold.train_hi - first) * _VALIDATION_FRAC)
-        train.append(Span(index, first, split - 1))
+        purged = plan.settings.encoder.horizons[-1] + plan.settings.backtest.embargo_bars
+        if split - 1 - purged <= first:
+            raise DataError(
+                f"{plan.markets[index].path}: {split - first:,} bars to train a policy on and {purged:,} purged leave "
+                "none; give more bars or a smaller embargo_bars"
+            )
+        train.append(Span(index, first, split - 1 - purged))
         validation.append(Span(index, split, fold.train_hi - 1))
 
     def on_update(step: int, total: int, stats: Mapping[str, float]) -> None:
@@ -290,6 +314,7 @@ def _train_one(
         spawn_seed(plan.request.seed, stream),
         plan.initial_equity,
         on_update,
+        checkpoints,
     )
     assert trained.best is not None, "there is a validation block"
     network = trained.network
@@ -302,7 +327,7 @@ def _train_one(
     ]
     on_train = score_policy(tapes, pieces, TorchPolicy(network), plan.initial_equity)
     facts = {
-        "steps": float(plan.profile.policy_steps),
+        "steps": float(trained.model.num_timesteps),
         "best_step": float(trained.best.step),
         "train_sharpe_per_bar": on_train.sharpe_per_bar,
         "validation_sharpe_per_bar": trained.best.score.sharpe_per_bar,

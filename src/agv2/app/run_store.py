@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,9 +21,10 @@ from agv2.models.normalizer import Normalizer
 from agv2.models.policy import PolicyNetwork
 from agv2.models.pretraining import PretrainedEncoder
 
-__all__ = ["RunStore", "require_fresh_directory"]
+__all__ = ["STATE", "RunStore", "require_fresh_directory"]
 
-_STATE = "folds/state.json"
+STATE = "folds/state.json"
+"""File of a run's directory that says which run it is."""
 
 
 def require_fresh_directory(out: Path, resume: bool) -> None:
@@ -31,13 +33,18 @@ def require_fresh_directory(out: Path, resume: bool) -> None:
     Raises:
         ConfigError: `out` is a file, holds something, or has no run to resume.
     """
-    if out.exists() and not out.is_dir():
-        raise ConfigError(f"--out {out}: this is a file; name a new or empty directory")
+    for path in (out, *out.parents):
+        if path.exists():
+            if not path.is_dir():
+                raise ConfigError(f"--out {out}: {path} is a file; name a new or empty directory")
+            if not os.access(path, os.W_OK):
+                raise ConfigError(f"--out {out}: {path} cannot be written to; name another directory")
+            break
     if resume:
-        if not (out / _STATE).is_file():
+        if not (out / STATE).is_file():
             raise ConfigError(f"--resume: {out} holds no run to continue; leave --resume out to start one")
     elif out.is_dir() and any(out.iterdir()):
-        hint = "add --resume to continue it" if (out / _STATE).is_file() else "name a new or empty one"
+        hint = "add --resume to continue it" if (out / STATE).is_file() else "name a new or empty one"
         raise ConfigError(f"--out {out}: the directory is not empty; {hint}")
 
 
@@ -58,11 +65,14 @@ class RunStore:
             The stored `start`.
 
         Raises:
-            ConfigError: the directory belongs to a run with other inputs.
+            ConfigError: the directory cannot be made, or belongs to a run with other inputs.
         """
-        path = self.out / _STATE
+        path = self.out / STATE
         if not path.is_file():
-            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise ConfigError(f"--out {self.out}: cannot be made ({error.strerror}); name another") from error
             state = {"identity": dict(identity), "start": dict(start), "seconds": {}}
             write_atomically(path, json.dumps(state, indent=1))
             return dict(start)
@@ -77,14 +87,14 @@ class RunStore:
 
     def add_seconds(self, seconds: Mapping[str, float]) -> None:
         """Remember how long stages took."""
-        path = self.out / _STATE
+        path = self.out / STATE
         state = json.loads(path.read_text(encoding="utf-8"))
         state["seconds"].update(seconds)
         write_atomically(path, json.dumps(state, indent=1))
 
     def seconds(self) -> dict[str, float]:
         """Seconds of every finished stage, those of earlier processes included."""
-        found: dict[str, float] = json.loads((self.out / _STATE).read_text(encoding="utf-8"))["seconds"]
+        found: dict[str, float] = json.loads((self.out / STATE).read_text(encoding="utf-8"))["seconds"]
         return found
 
     def folder(self, fold: str) -> Path:

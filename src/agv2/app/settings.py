@@ -1,5 +1,6 @@
 """The six settings files of a run, read together."""
 
+import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,14 +8,15 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from agv2.backtest.config import BacktestConfig
+from agv2.core.errors import ConfigError
 from agv2.data.config import MarketsConfig
 from agv2.models.config import EncoderConfig
 from agv2.risk.config import RiskConfig
 from agv2.rl.config import PolicyConfig
 from agv2.sim.config import CostsConfig
-from agv2.utils.config import Override, load_config, save_config
+from agv2.utils.config import Override, config_digest, load_config, save_config
 
-__all__ = ["Settings", "load_settings"]
+__all__ = ["Settings", "load_settings", "require_known_symbols"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +41,49 @@ class Settings:
             "backtest": self.backtest,
         }
 
+    def digest(self, symbols: Sequence[str], profile: str) -> str:
+        """What tells a trial on these symbols and profile from another: only settings that it uses.
+
+        Args:
+            symbols: of the run, in any order.
+            profile: name of the run profile.
+        """
+        used: dict[str, BaseModel] = {
+            "encoder": self.encoder,
+            "rl_policy": self.rl_policy,
+            "risk": self.risk.active,
+            "profile": self.backtest.profiles[profile],  # type: ignore[index]  # one of the five names
+            "backtest": self.backtest.model_copy(update={"profiles": {}}),
+        }
+        for place, symbol in enumerate(sorted(symbols)):
+            used[f"market {place}"] = self.markets.entry(symbol)[0]
+            used[f"costs {place}"] = self.costs.entry(symbol)[0]
+        return config_digest(used)
+
     def save(self, directory: Path) -> None:
         """Write the resolved files, so that `--config directory` repeats the run."""
         directory.mkdir(parents=True, exist_ok=True)
         for name, model in self.by_file().items():
             save_config(model, directory / f"{name}.yaml")
+
+
+def require_known_symbols(overrides: Sequence[Override], symbols: Sequence[str]) -> None:
+    """Refuse a `--set` for a symbol that is neither in the run nor in the shipped files: it would change nothing.
+
+    Raises:
+        ConfigError: names the nearest symbol that would.
+    """
+    for override in overrides:
+        if override.file == "markets":
+            listed = set(load_config(MarketsConfig, "markets").root)
+        elif override.file == "costs":
+            listed = set(load_config(CostsConfig, "costs").root)
+        else:
+            continue
+        known = {*listed, *symbols}
+        if override.keys[0] not in known:
+            close = difflib.get_close_matches(override.keys[0], sorted(known), n=1, cutoff=0.0)
+            raise ConfigError(f"{override.text}: no symbol of this run is {override.keys[0]}; did you mean {close[0]}?")
 
 
 def load_settings(directory: Path | None, overrides: Sequence[Override]) -> Settings:

@@ -9,6 +9,7 @@ from agv2.backtest.replay import EquityRow
 from agv2.backtest.tape import MarketTape
 from agv2.core.account import Account, equity, open_account
 from agv2.core.bars import Bar
+from agv2.core.instruments import round_lots
 from agv2.core.orders import NO_ORDER, Fill, FillReason, Order
 from agv2.risk.position_sizer import AccountView, permitted_units, target_units
 from agv2.sim.kernel import advance, close_out
@@ -38,7 +39,8 @@ def _buy_and_hold(book: Account, bar: Bar, volatility: float, tape: MarketTape, 
     if book.units != 0.0:
         return book.units
     value = equity(book)
-    return permitted_units(value / bar.close, value, bar.close, AccountView(value, 0.0, 0), tape.params, tape.market)
+    units = permitted_units(value / bar.close, value, bar.close, AccountView(value, 0.0, 0), tape.params, tape.market)
+    return round_lots(units, tape.market)
 
 
 def _volatility_targeted(book: Account, bar: Bar, volatility: float, tape: MarketTape, new_day: bool) -> float:
@@ -47,7 +49,8 @@ def _volatility_targeted(book: Account, bar: Bar, volatility: float, tape: Marke
         return book.units
     value = equity(book)
     wanted = target_units(value, bar.close, volatility, tape.params)
-    units = permitted_units(wanted, value, bar.close, AccountView(value, 0.0, 0), tape.params, tape.market)
+    permitted = permitted_units(wanted, value, bar.close, AccountView(value, 0.0, 0), tape.params, tape.market)
+    units = round_lots(permitted, tape.market)
     return units if abs(units - book.units) > _REBALANCE_FRAC * abs(units) else book.units
 
 

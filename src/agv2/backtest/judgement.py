@@ -30,7 +30,9 @@ class Judgement:
     """(n_days,) daily returns in excess of volatility-targeted buy and hold, for the trial ledger."""
 
 
-def judge(oos: MeasuredAccount, hold: MeasuredAccount, count: TrialCount, rng: np.random.Generator) -> Judgement:
+def judge(
+    oos: MeasuredAccount, hold: MeasuredAccount, count: TrialCount, rng: np.random.Generator, n_resamples: int = 2000
+) -> Judgement:
     """Weigh an out-of-sample account against flat and against volatility-targeted buy and hold.
 
     Args:
@@ -38,6 +40,7 @@ def judge(oos: MeasuredAccount, hold: MeasuredAccount, count: TrialCount, rng: n
         hold: volatility-targeted buy and hold under the same costs, bar for bar.
         count: trials before this one, from `TrialLedger.count_before` at the start of the run.
         rng: chance of the bootstrap and of the rule's error rates.
+        n_resamples: of the bootstrap.
 
     Returns:
         The same for the same arguments and state of `rng`.
@@ -48,7 +51,7 @@ def judge(oos: MeasuredAccount, hold: MeasuredAccount, count: TrialCount, rng: n
     if not np.array_equal(oos.days, hold.days):
         raise DataError(f"the account has {oos.days.size} trading days, buy and hold {hold.days.size} or other ones")
     bootstrap_rng, rates_rng = rng.spawn(2)
-    intervals = bootstrap_intervals(oos.returns, oos.trading_days_per_year, bootstrap_rng)
+    intervals = bootstrap_intervals(oos.returns, oos.trading_days_per_year, bootstrap_rng, n_resamples)
     earlier = (
         tuple(trial.sharpe for trial in count.earlier),
         tuple(trial.excess_sharpe for trial in count.earlier),

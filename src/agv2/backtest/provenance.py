@@ -1,6 +1,7 @@
 """`provenance.json`: everything needed to repeat a run, and to trust that it was this one."""
 
 import datetime
+import hashlib
 import importlib.metadata
 import json
 import os
@@ -13,7 +14,7 @@ from typing import Any
 
 from agv2.backtest.atomic_files import write_atomically
 
-__all__ = ["BarsSource", "Provenance", "write_provenance"]
+__all__ = ["BarsSource", "Provenance", "source_digest", "write_provenance"]
 
 SCHEMA = 1
 _LIBRARIES = (
@@ -67,6 +68,15 @@ def write_provenance(provenance: Provenance, path: pathlib.Path) -> None:
     write_atomically(path, json.dumps(provenance.as_json(), indent=1, ensure_ascii=False, allow_nan=False) + "\n")
 
 
+def source_digest() -> str:
+    """SHA-256 of AGV2's own sources: the same digest is the same program."""
+    package = pathlib.Path(__file__).resolve().parents[1]
+    digest = hashlib.sha256()
+    for path in sorted(package.rglob("*.py")):
+        digest.update(path.relative_to(package).as_posix().encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
+
+
 def _iso(ts_ns: int) -> str:
     moment = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC) + datetime.timedelta(microseconds=ts_ns // 1000)
     return moment.isoformat()
@@ -79,7 +89,12 @@ def _code() -> dict[str, Any]:
     if (root / ".git").exists() and (root / "pyproject.toml").exists():
         commit = _git(root, "rev-parse", "HEAD")
         changed = _git(root, "status", "--porcelain", "--untracked-files=no")
-    return {"version": _version("agv2"), "commit": commit, "modified": None if changed is None else bool(changed)}
+    return {
+        "version": _version("agv2"),
+        "sources": source_digest(),
+        "commit": commit,
+        "modified": None if changed is None else bool(changed),
+    }
 
 
 def _git(root: pathlib.Path, *arguments: str) -> str | None:

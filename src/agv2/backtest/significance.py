@@ -121,10 +121,11 @@ def deflated_sharpe_ratio(returns: FloatArray, n_trials: int, earlier_sharpes: S
 def deflation_benchmark(returns: FloatArray, n_trials: int, earlier_sharpes: Sequence[float]) -> float:
     """Sharpe ratio per period that this trial has to beat; 0 for one trial.
 
-    The variance is that of all known trials, this one included. Where none but this is known, it is 1 / (n - 1):
-    that of the Sharpe ratios of trials without skill.
+    The variance is that of all trials, this one included, and at least 1 / (n - 1): that of the Sharpe ratios that
+    trials without skill show on n returns. Without that floor a few alike trials, or ones that stayed flat, would
+    undo the deflation. A trial whose ratio is undefined never moved, and counts as 0.
     """
     own = float(return_moments(returns).sharpe)
-    known = [sharpe for sharpe in (*earlier_sharpes, own) if math.isfinite(sharpe)]
-    variance = float(np.var(known, ddof=1)) if len(known) >= 2 else 1.0 / max(returns.size - 1, 1)
-    return expected_best_sharpe(n_trials, variance)
+    known = [sharpe if math.isfinite(sharpe) else 0.0 for sharpe in (*earlier_sharpes, own)]
+    spread = float(np.var(known, ddof=1)) if len(known) >= 2 else 0.0
+    return expected_best_sharpe(n_trials, max(spread, 1.0 / max(returns.size - 1, 1)))

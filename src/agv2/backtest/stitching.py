@@ -29,12 +29,17 @@ def fold_rows(fold: int, result: ReplayResult, regimes: Mapping[str, FloatArray]
     symbols = list(dict.fromkeys(row.symbol for row in result.equity))
     rows = result.equity + (result.account if len(symbols) > 1 else [])
     decisions = []
+    size_in_force = dict.fromkeys(symbols, 0.0)
     for symbol, index, decision in result.decisions:
         plan = decision.plan
+        if plan.side == 0:
+            size_in_force[symbol] = 0.0
+        elif plan.order.units != 0.0:  # size is read when a position opens or turns
+            size_in_force[symbol] = decision.action.size_frac
         trend, consolidation, volatile = (float(p) for p in regimes[symbol][index])
         decisions.append(
             (
-                fold, symbol, decision.ts_ns, plan.side, decision.action.size_frac if plan.side else 0.0,
+                fold, symbol, decision.ts_ns, plan.side, size_in_force[symbol],
                 plan.stop_loss, plan.take_profit, decision.entropy, decision.value, trend, consolidation, volatile,
                 plan.before_units, plan.after_units, _REASONS[plan.reason],
             )

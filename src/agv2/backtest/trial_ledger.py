@@ -11,7 +11,7 @@ import json
 import os
 import pathlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -168,10 +168,9 @@ class TrialLedger:
         return self._folder / trial.data_hash
 
 
-def data_digest(files: Mapping[str, str] | Sequence[tuple[str, str]]) -> str:
-    """Digest of a set of bar files: symbol and content hash of each, in any order."""
-    pairs = sorted(files.items() if isinstance(files, Mapping) else files)
-    return hashlib.sha256("\n".join(f"{symbol} {digest}" for symbol, digest in pairs).encode()).hexdigest()[:32]
+def data_digest(contents: Sequence[str]) -> str:
+    """Digest of a set of bar files from their content hashes, in any order and under any names."""
+    return hashlib.sha256("\n".join(sorted(contents)).encode()).hexdigest()[:32]
 
 
 def _past_trial(entry: Any) -> PastTrial:

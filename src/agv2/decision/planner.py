@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from agv2.core.account import Account, equity
 from agv2.core.bars import Bar
-from agv2.core.instruments import Market
+from agv2.core.instruments import Market, round_lots
 from agv2.core.jit import kernel
 from agv2.core.orders import NO_ORDER, FillReason, Order
 from agv2.decision.actions import Action
@@ -85,20 +85,23 @@ def plan_order(
     """
     expected = book.units + book.pending.units
     holding = _sign(expected)
-    wished = _wished_units(book, action, bar, volatility, params)
-    before_units = 0.0 if action.side == holding else wished - book.units
+    full = action.side * target_units(equity(book), bar.close, volatility, params)
+    before_units = 0.0 if action.side == holding else action.size_frac * full - book.units
 
     side, reason = _permitted_side(book, risk, account, action.side, holding, params)
     if side == holding:
         return _keep(book, holding, before_units, reason)
+    if side != 0 and side == _sign(book.units):
+        return _stay(book, side, reason, order_id, bar.ts_ns)
     units = 0.0
     if side != 0:
-        units = permitted_units(wished, equity(book), bar.close, account, params, market)
+        permitted = permitted_units(full, equity(book), bar.close, account, params, market)
+        units = round_lots(action.size_frac * permitted, market)
         if units == 0.0:
             side, reason = 0, PlanReason.TOO_SMALL.value
             if holding == 0:
                 return _keep(book, holding, before_units, reason)
-        elif abs(units) < 0.999 * abs(wished) and reason == PlanReason.AS_WISHED.value:
+        elif abs(permitted) < abs(full):
             reason = PlanReason.SIZE_CAPPED.value
 
     stop_loss, take_profit = 0.0, 0.0
@@ -108,12 +111,6 @@ def plan_order(
     change = units - book.units
     order = Order(order_id, change, stop_loss, take_profit, _fill_reason(book.units, units, reason), bar.ts_ns)
     return Plan(order, side, stop_loss, take_profit, before_units, change, reason)
-
-
-@kernel
-def _wished_units(book: Account, action: Action, bar: Bar, volatility: float, params: RiskParams) -> float:
-    """Signed volatility-targeted units before any cap."""
-    return action.side * action.size_frac * target_units(equity(book), bar.close, volatility, params)
 
 
 @kernel
@@ -149,6 +146,13 @@ def _keep(book: Account, holding: int, before_units: float, reason: int) -> Plan
         if _sign(book.units) != holding:
             stop_loss, take_profit = book.pending.stop_loss, book.pending.take_profit
     return Plan(NO_ORDER, holding, stop_loss, take_profit, before_units, 0.0, reason)
+
+
+@kernel
+def _stay(book: Account, side: int, reason: int, order_id: int, decided_ns: int) -> Plan:
+    """Withdraw the pending order that would end or turn the position: it stays as it is, bracket and all."""
+    withdrawal = Order(order_id, 0.0, 0.0, 0.0, FillReason.NONE.value, decided_ns)
+    return Plan(withdrawal, side, book.stop_loss, book.take_profit, 0.0, 0.0, reason)
 
 
 @kernel

@@ -9,7 +9,7 @@ from agv2.core.arrays import Float32Array, FloatArray, IntArray
 from agv2.core.errors import DataError, ShapeError
 from agv2.models.config import EncoderConfig
 
-__all__ = ["PurgedRows", "TrainingSeries", "purged_rows"]
+__all__ = ["PurgedRows", "TrainingSeries", "purged_rows", "validation_starts"]
 
 MIN_ROWS = 64
 
@@ -81,14 +81,10 @@ def purged_rows(series: Sequence[TrainingSeries], config: EncoderConfig) -> list
         DataError: fewer than 64 training rows, or no row to select or score by, would be left in all series together.
     """
     lead, reach = config.window - 1, config.horizons[-1]
-    stamps = np.sort(np.concatenate([one.ts_ns[lead:] for one in series]))
     needed = f"give more bars (the window is {config.window} and the purge {lead + reach + config.embargo_bars})"
-    if len(stamps) == 0:
+    if all(len(one) <= lead for one in series):
         raise DataError(f"no bar has a whole window: {needed}")
-    count = len(stamps)
-    select_ns, score_ns = (
-        int(stamps[min(int(count * (1.0 - share * config.validation_fraction)), count - 1)]) for share in (1.0, 0.5)
-    )
+    select_ns, score_ns = validation_starts([one.ts_ns for one in series], config)
     split = [_split(one, lead, reach, config.embargo_bars, select_ns, score_ns) for one in series]
     train, select, score = (
         sum(len(part) for part in parts)
@@ -97,6 +93,25 @@ def purged_rows(series: Sequence[TrainingSeries], config: EncoderConfig) -> list
     if train < MIN_ROWS or not select or not score:
         raise DataError(f"{train} training, {select} selection and {score} scoring rows are too few: {needed}")
     return split
+
+
+def validation_starts(stamps: Sequence[IntArray], config: EncoderConfig) -> tuple[int, int]:
+    """Moments at which the selection and the scoring rows begin, common to all symbols.
+
+    A label that looks at all the bars it is given must be made for the bars before the first moment alone, and for
+    those after it apart.
+
+    Args:
+        stamps: per symbol (n_bars,) open times, as in `TrainingSeries`; one at least as long as the window.
+        config: window and validation share.
+
+    Returns:
+        Open times of the first selection and the first scoring bar.
+    """
+    clock = np.sort(np.concatenate([one[config.window - 1 :] for one in stamps]))
+    shares = (1.0, 0.5)
+    at = [min(int(len(clock) * (1.0 - share * config.validation_fraction)), len(clock) - 1) for share in shares]
+    return int(clock[at[0]]), int(clock[at[1]])
 
 
 def _split(one: TrainingSeries, lead: int, reach: int, embargo: int, select_ns: int, score_ns: int) -> PurgedRows:

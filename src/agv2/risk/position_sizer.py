@@ -3,7 +3,7 @@
 import math
 from typing import NamedTuple
 
-from agv2.core.instruments import Market, round_lots
+from agv2.core.instruments import Market
 from agv2.core.jit import kernel
 from agv2.risk.config import RiskParams
 
@@ -45,7 +45,7 @@ def target_units(equity: float, price: float, volatility: float, params: RiskPar
 def permitted_units(
     wanted: float, equity: float, price: float, account: AccountView, params: RiskParams, market: Market
 ) -> float:
-    """`wanted` units cut to the exposure cap, the venue's leverage and the lot grid.
+    """`wanted` units cut to the exposure cap and the venue's leverage; the lot grid comes after the policy's size.
 
     Args:
         wanted: signed base units.
@@ -53,11 +53,11 @@ def permitted_units(
         price: last close, > 0.
         account: the account the book is part of.
         params: limits.
-        market: leverage and lot grid.
+        market: leverage.
 
     Returns:
         Signed base units, never more than `wanted` in magnitude.
     """
     room = max(params.max_exposure * account.equity - account.other_notional, 0.0)
     cap = min(room, market.leverage * max(equity, 0.0)) / price
-    return round_lots(math.copysign(min(abs(wanted), cap), wanted), market)
+    return math.copysign(min(abs(wanted), cap), wanted)

@@ -137,7 +137,7 @@ def _after_market_fill(book: Account, fill: Fill, order: Order, rest: Order) -> 
     after = before + fill.side * fill.units
     cash = book.cash - fill.side * fill.units * fill.price - fill.commission
     if after == 0.0:
-        return Account(cash, 0.0, book.close_price, 0.0, 0.0, 0.0, 0.0, 0, 0, False, 0, 0, rest, 0)
+        return _flat(book, cash)  # whatever closes a position withdraws the rest of its order
     if before == 0.0 or (before > 0.0) != (after > 0.0):
         risk = abs(fill.price - order.stop_loss) if order.stop_loss > 0.0 else 0.0
         return Account(

@@ -73,10 +73,9 @@ def test_help_loads_nothing_heavy() -> None:
     assert result.stdout.splitlines()[-1] == "loaded []"
 
 
-@pytest.mark.benchmark
 def test_help_answers_in_half_a_second() -> None:
     seconds = []
-    for _ in range(3):
+    for _ in range(5):  # the best of five: other tests run beside this one
         started = time.perf_counter()
         subprocess.run([sys.executable, "-m", "agv2.app.cli.main", "--help"], capture_output=True, check=True)
         seconds.append(time.perf_counter() - started)

@@ -1,5 +1,6 @@
 """`agv2 demo`: the whole pipeline on markets we make ourselves."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -23,4 +24,11 @@ def demo(
     settings = parse_overrides(config, overrides)
     from agv2.app.demo import demo as start
 
-    start(out=out, seed=seed, open_report=open_report, config_dir=config, overrides=settings)
+    start(
+        out=out,
+        seed=seed,
+        open_report=open_report,
+        config_dir=config,
+        overrides=settings,
+        command=("agv2", *sys.argv[1:]),
+    )

@@ -58,7 +58,7 @@ def result_sentence(record: RunRecord) -> str:
 
 
 def cost_findings(record: RunRecord) -> CostFindings | None:
-    """Costs from `oos/costs.json`, or recomputed from the fills when that is missing; None without a trade."""
+    """Costs from `folds/report/costs.json`, or recomputed from the fills when that is missing; None without a trade."""
     if record.rows.fills.is_empty():
         return None
     costs = record.costs if record.costs is not None else _costs_from_fills(record)

@@ -16,8 +16,8 @@ __all__ = ["ACCOUNT", "RunRecord", "read_run"]
 ACCOUNT = "ACCOUNT"
 
 _COLUMNS = {
-    "oos/baselines.parquet": ("name", "symbol", "ts", "equity"),
-    "oos/last_fold_bars.parquet": ("symbol", "ts", "open", "high", "low", "close"),
+    "folds/report/baselines.parquet": ("name", "symbol", "ts", "equity"),
+    "folds/report/last_fold_bars.parquet": ("symbol", "ts", "open", "high", "low", "close"),
 }
 _SUMMARY_KEYS = (
     "schema", "symbols", "profile", "seed", "oos", "per_symbol", "significance", "baselines", "encoder", "verdict",
@@ -37,13 +37,13 @@ class RunRecord:
         folds: `folds/K/fold.json` in order of K: fold, train_from, train_to (ISO stamps), net_return, sharpe,
             max_drawdown, trades, encoder (a list of head, score, baseline, baseline_name, beats, train_score,
             validation_score) and policy (steps, seconds, train_sharpe, validation_sharpe); each may be absent.
-        baselines: `oos/baselines.parquet`: name, symbol, ts, equity.
-        bars: `oos/last_fold_bars.parquet`: symbol, ts, open, high, low, close.
-        costs: `oos/costs.json`: spread, slippage, commission, financing, gross_pnl, notional_traded,
+        baselines: `folds/report/baselines.parquet`: name, symbol, ts, equity.
+        bars: `folds/report/last_fold_bars.parquet`: symbol, ts, open, high, low, close.
+        costs: `folds/report/costs.json`: spread, slippage, commission, financing, gross_pnl, notional_traded,
             break_even_cost_frac; money of the account except the last, a fraction of the notional.
-        intervals: `oos/intervals.json`: metric to (low, high).
-        error_rates: `oos/error_rates.json`: `rates`, a list of label, rate, low, high (fractions) and meaning, in
-            the order in which to show them.
+        intervals: `folds/report/intervals.json`: metric to (low, high).
+        error_rates: `folds/report/error_rates.json`: `rates`, a list of label, rate, low, high (fractions) and
+            meaning, in the order in which to show them.
     """
 
     summary: Mapping[str, Any]
@@ -91,11 +91,11 @@ def read_run(run_dir: Path) -> RunRecord:
         config=config,
         rows=_read_rows(run_dir),
         folds=tuple(_read_folds(run_dir)),
-        baselines=_optional_table(run_dir, "oos/baselines.parquet"),
-        bars=_optional_table(run_dir, "oos/last_fold_bars.parquet"),
-        costs=_optional_json(run_dir, "oos/costs.json"),
-        intervals=_optional_json(run_dir, "oos/intervals.json") or {},
-        error_rates=_optional_json(run_dir, "oos/error_rates.json"),
+        baselines=_optional_table(run_dir, "folds/report/baselines.parquet"),
+        bars=_optional_table(run_dir, "folds/report/last_fold_bars.parquet"),
+        costs=_optional_json(run_dir, "folds/report/costs.json"),
+        intervals=_optional_json(run_dir, "folds/report/intervals.json") or {},
+        error_rates=_optional_json(run_dir, "folds/report/error_rates.json"),
     )
     for symbol in (*record.books, record.account):
         if record.curve(symbol).is_empty():
