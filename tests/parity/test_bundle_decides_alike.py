@@ -23,7 +23,6 @@ from agv2.models.bundle import ModelBundle
 from agv2.models.export import load_program
 from agv2.rl.policy_adapter import TorchPolicy
 
-
 TIE = 1e-6
 """Logits of the engines differ by some 1e-7."""
 

@@ -14,7 +14,7 @@ from agv2.backtest.walk_forward import Fold
 from agv2.core.bars import Bars
 from agv2.data.bars_file import write_bars
 from agv2.models.normalizer import Normalizer
-from agv2.models.training_rows import TrainingSeries
+from agv2.models.training_rows import TrainingSeries, validation_starts
 from tests.markets import gappy_bars, scrambled_after
 
 TRAIN_HI, TEST_LO, N_BARS = 2_900, 2_912, 3_200
@@ -85,3 +85,19 @@ def test_a_training_bar_that_changes_is_noticed(
     changed = replace(bars, close=close)
     _, other = taught(prepared(changed, settings, tmp_path_factory.mktemp("e")), settings, monkeypatch)
     assert not np.array_equal(series.features, other.features)
+
+
+def test_the_encoders_validation_bars_do_not_colour_the_regimes_of_its_training_bars(
+    settings: Settings, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Regimes are ranks among the bars given, so validation bars get theirs apart."""
+    bars = gappy_bars(N_BARS)
+    market = prepared(bars, settings, tmp_path_factory.mktemp("f"))
+    _, series = taught(market, settings, monkeypatch)
+    starts_ns, _ = validation_starts([series.ts_ns], settings.encoder)
+    split = int(np.searchsorted(bars.ts_ns, starts_ns))
+    changed = scrambled_after(bars, split - 1)
+    _, other = taught(prepared(changed, settings, tmp_path_factory.mktemp("g")), settings, monkeypatch)
+    training = series.ts_ns < starts_ns
+    assert (series.regime[training] >= 0).sum() > 500
+    np.testing.assert_array_equal(series.regime[training], other.regime[training])

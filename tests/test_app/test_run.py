@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 
 from agv2.app.run import RunRequest, run
+from agv2.app.run_store import RunStore
 from agv2.backtest.run_files import read_run_rows
 from agv2.core.errors import ConfigError, DataError
 from agv2.data.bars_file import write_bars
@@ -17,7 +18,6 @@ from agv2.data.synthetic import synthetic_bars
 from agv2.utils.config import parse_override
 from tests.recomputed_account import disagreements
 from tests.whole_runs import RunSmall
-
 
 MEASURES = {
     "net_return", "sharpe", "sortino", "calmar", "max_drawdown", "underwater_bars", "hit_rate", "profit_factor",
@@ -200,3 +200,28 @@ def test_an_unknown_setting_is_refused_before_anything_is_written(
 def test_resume_without_a_run_is_refused(market_files: dict[str, Path], tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no run to continue"):
         run(RunRequest(bars=(market_files["TREND"],), out=tmp_path / "out", resume=True, quiet=True))
+
+
+@pytest.mark.parametrize("name", ["file.txt/run", "x" * 300])
+def test_a_directory_that_cannot_be_made_is_a_clear_error(
+    market_files: dict[str, Path], tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "file.txt").write_text("keep", encoding="utf-8")
+    with pytest.raises(ConfigError, match="--out"):
+        run(RunRequest(bars=(market_files["TREND"],), out=tmp_path / name, quiet=True))
+
+
+def test_a_second_process_on_the_same_run_is_refused(copy_of_run: Path, run_small: RunSmall) -> None:
+    files = json.loads((copy_of_run / "provenance.json").read_text())["bars"]
+    with RunStore(copy_of_run).locked(), pytest.raises(ConfigError, match="another agv2 is working"):
+        run_small(Path(files[0]["path"]), out=copy_of_run)
+
+
+@pytest.mark.parametrize("name", ["folds/state.json", "folds/1/encoder.npz", "folds/1/policy_0.npz"])
+def test_a_damaged_stage_is_named(copy_of_run: Path, run_small: RunSmall, name: str) -> None:
+    files = json.loads((copy_of_run / "provenance.json").read_text())["bars"]
+    (copy_of_run / "report.html").unlink()
+    damaged = copy_of_run / name
+    damaged.write_bytes(damaged.read_bytes()[:-40])
+    with pytest.raises(ConfigError, match=f"{damaged.name} is damaged"):
+        run_small(Path(files[0]["path"]), out=copy_of_run)

@@ -79,3 +79,12 @@ def test_psr_is_uniform_on_noise() -> None:
     z = sharpe_z_score(return_moments(noise))
     share = float((z >= NormalDist().inv_cdf(0.95)).mean())
     assert share == pytest.approx(0.05, abs=0.012)
+
+
+def test_trials_that_stayed_flat_or_are_alike_do_not_undo_the_deflation() -> None:
+    returns = np.random.default_rng(3).normal(0.001, 0.01, 500)
+    own = float(return_moments(returns).sharpe)
+    unknown = deflation_benchmark(returns, 10, ())
+    assert deflation_benchmark(returns, 10, [math.nan] * 9) >= unknown > 0.05
+    assert deflation_benchmark(returns, 10, [own] * 9) == pytest.approx(unknown)
+    assert deflation_benchmark(returns, 10, [0.5, -0.5] * 4) > unknown

@@ -151,7 +151,7 @@ def test_size_is_a_share_of_what_is_permitted() -> None:
 
 
 def test_units_are_cut_to_the_lot_grid_and_the_largest_lot() -> None:
-    coarse = {"contract_size": 100.0, "lot_step": 0.01, "min_lot": 0.05, "max_lot": 2.0}
+    coarse: dict[str, Any] = {"contract_size": 100.0, "lot_step": 0.01, "min_lot": 0.05, "max_lot": 2.0}
     assert planned(LONG, **coarse).order.units == 200.0
     assert planned(SHORT._replace(size_frac=0.0299), **coarse).order.units == -17.0
     nothing = planned(LONG._replace(size_frac=0.008), **coarse)

@@ -268,3 +268,11 @@ def test_close_out_sells_at_the_close_with_costs_and_drops_what_is_pending() -> 
     assert fill.price == pytest.approx(110.0 * 0.998)
     assert step.account.pending == NO_ORDER
     assert step.account.cash == pytest.approx(CASH + 2.0 * (110.0 * 0.998 - 100.0) - 2.0)
+
+
+def test_a_reversal_that_a_cap_stops_at_flat_withdraws_its_rest() -> None:
+    """Any fill that closes a position cancels what is left of the order: +10, then -20 of which 10 fill."""
+    capped = costs(participation_cap=0.1)
+    result = after(holding(10.0), a_bar(volume=100.0), an_order(-20.0), paid=capped)
+    assert result.market_fill.units == 10.0
+    assert (result.account.units, result.account.pending) == (0.0, NO_ORDER)

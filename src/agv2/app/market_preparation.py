@@ -21,6 +21,8 @@ __all__ = ["PreparedMarket", "as_known_after", "prepare_markets"]
 
 _WIDEST_SPREAD = 0.01
 """Of the price, median over a file: wider ones are a mistake of unit on any market this is made for."""
+_NO_SPREAD = 0.05
+"""Of the price, of one bar: nobody quotes that, even in a crash."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,7 @@ class PreparedMarket:
 def prepare_markets(
     paths: Sequence[Path], symbols: Sequence[str], settings: Settings, most_bars: int | None = None
 ) -> list[PreparedMarket]:
-    """Read and check every file, and compute what is known at each bar.
+    """Read and check every file, and compute what is known at each bar; markets are in order of their symbols.
 
     Args:
         paths: Parquet files, one a symbol.
@@ -62,6 +64,7 @@ def prepare_markets(
         _prepare(path, loaded, settings, most_bars)
         for path, loaded in zip(paths, read_portfolio(paths, symbols), strict=True)
     ]
+    markets.sort(key=lambda market: market.bars.symbol)  # the order of the command line means nothing
     first = markets[0].instrument
     for market in markets:
         if market.instrument.currency != first.currency:
@@ -86,7 +89,11 @@ def _prepare(path: Path, loaded: LoadedBars, settings: Settings, most_bars: int 
         costs = costs._replace(participation_cap=0.0)
         notes.append(f"{bars.symbol}: volume is not in base units, so participation_cap is not applied")
     if costs.spread_source == SpreadSource.BAR:
-        _require_plausible_spread(path, bars)
+        bars, dropped = _with_plausible_spread(path, bars)
+        if dropped:
+            notes.append(
+                f"{bars.symbol}: {dropped} spreads of more than {_NO_SPREAD:.0%} of the price count as unknown"
+            )
     features = compute_features(bars)
     bars_per_year = _bars_per_year(bars.ts_ns, instrument.calendar)
     return PreparedMarket(
@@ -122,16 +129,22 @@ def as_known_after(market: PreparedMarket, settings: Settings, known_bars: int) 
     )
 
 
-def _require_plausible_spread(path: Path, bars: Bars) -> None:
-    """Refuse spreads that are no prices, such as points or pips."""
-    known = bars.spread > 0.0
-    if known.any():
-        share = float(np.median(bars.spread[known] / bars.close[known]))
-        if share > _WIDEST_SPREAD:
-            raise DataError(
-                f"{path}: the median spread is {share:.2%} of the price; column `spread` must be in price units, not "
-                f"points: convert it, or use the constant one with --set costs.{bars.symbol}.spread_source=constant"
-            )
+def _with_plausible_spread(path: Path, bars: Bars) -> tuple[Bars, int]:
+    """Bars without single impossible spreads, and how many those were; a file of spreads that are no prices is refused.
+
+    Raises:
+        DataError: the typical spread is that of another unit, such as points or pips.
+    """
+    share = bars.spread / bars.close
+    known = share > 0.0
+    typical = float(np.median(share[known])) if known.any() else 0.0
+    if typical > _WIDEST_SPREAD:
+        raise DataError(
+            f"{path}: the median spread is {typical:.2%} of the price; column `spread` must be in price units, not "
+            f"points: convert it, or use the constant one with --set costs.{bars.symbol}.spread_source=constant"
+        )
+    impossible = share > _NO_SPREAD
+    return replace(bars, spread=np.where(impossible, np.nan, bars.spread)), int(impossible.sum())
 
 
 def _bars_per_year(ts_ns: IntArray, calendar: SessionCalendar) -> float:

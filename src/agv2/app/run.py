@@ -4,8 +4,10 @@ Stages: read and check â†’ per fold: encoder, policies, out-of-sample account â†
 Nothing is written before every input has been checked, and each finished stage is on disk before the next begins.
 """
 
+import functools
 import os
 import shutil
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,7 +26,7 @@ from agv2.backtest.run_files import RunRows
 from agv2.backtest.stitching import fold_rows
 from agv2.backtest.tape import MarketTape
 from agv2.backtest.trial_ledger import Trial, TrialLedger, data_digest
-from agv2.backtest.walk_forward import Fold, portfolio_walk_forward
+from agv2.backtest.walk_forward import Fold, portfolio_walk_forward, walk_forward
 from agv2.core.errors import DataError
 from agv2.data.bars_file import symbol_of
 from agv2.models.heads import REGIMES
@@ -99,13 +101,20 @@ def run(request: RunRequest) -> RunOutcome:
     """
     started_ns = request.clock.now_ns()
     require_fresh_directory(request.out, request.resume)
+    began = time.monotonic()
     with reading(quiet=request.quiet):
         plan = _plan(request)
-    ledger = TrialLedger.open()
     store = RunStore(request.out)
+    with store.locked():
+        return _carry_out(plan, store, started_ns, {"reading": time.monotonic() - began})
+
+
+def _carry_out(plan: _Plan, store: RunStore, started_ns: int, seconds: Mapping[str, float]) -> RunOutcome:
+    """Train, trade and judge; everything was checked."""
+    request, ledger = plan.request, TrialLedger.open()
     state = store.open_state(
         {
-            "bars or --symbol": plan.trial.data_hash,
+            "bars or --symbol": [plan.trial.data_hash, [market.bars.symbol for market in plan.markets]],
             "settings or --profile": plan.trial.config_digest,
             "--seed": request.seed,
             "AGV2 sources": source_digest(),
@@ -114,30 +123,30 @@ def run(request: RunRequest) -> RunOutcome:
     )
     if (request.out / "report.html").is_file():  # written last
         return RunOutcome.read(request.out)
-    count = ledger.count_before(plan.trial, among=state["earlier_trials"])
+    store.add_seconds(seconds)
+    context = RunContext(
+        out=request.out,
+        settings=plan.settings,
+        profile_name=plan.profile_name,
+        profile=plan.profile,
+        seed=request.seed,
+        markets=plan.markets,
+        folds=plan.folds,
+        trial=plan.trial,
+        count=ledger.count_before(plan.trial, among=state["earlier_trials"]),
+        ledger=ledger,
+        ledger_path=str(ledger.folder),
+        notes=plan.notes,
+        started_ns=int(state["started_ns"]),
+        clock=request.clock,
+        command=request.command,
+    )
     with (
         run_log(request.out, plan.trial),
         torch_threads(1),
         RunProgress(_stages(plan), quiet=request.quiet) as progress,
     ):
         rows, facts, encoder, policy = _walk(plan, store, progress)
-        context = RunContext(
-            out=request.out,
-            settings=plan.settings,
-            profile_name=plan.profile_name,
-            profile=plan.profile,
-            seed=request.seed,
-            markets=plan.markets,
-            folds=plan.folds,
-            trial=plan.trial,
-            count=count,
-            ledger=ledger,
-            ledger_path=str(ledger.folder),
-            notes=plan.notes,
-            started_ns=int(state["started_ns"]),
-            clock=request.clock,
-            command=request.command,
-        )
         return write_results(context, rows, facts, encoder, policy, store.seconds(), progress)
 
 
@@ -149,18 +158,7 @@ def _plan(request: RunRequest) -> _Plan:
     profile_name = "smoke" if smoke else request.profile
     profile = settings.backtest.profiles[profile_name]  # type: ignore[index]  # one of the five names
     markets = prepare_markets(request.bars, request.symbols, settings, SMOKE_BARS if smoke else None)
-    encoder = settings.encoder
-    folds = portfolio_walk_forward(
-        [market.bars.ts_ns for market in markets],
-        n_folds=profile.folds,
-        first_train_frac=_SMOKE_TRAIN_FRAC if smoke else settings.backtest.first_train_frac,
-        horizon=encoder.horizons[-1],
-        embargo_bars=settings.backtest.embargo_bars,
-        warmups=[market.first_decision for market in markets],
-        mode=settings.backtest.window,
-        min_train_bars=_least_training_bars(settings),
-        symbols=[str(market.path) for market in markets],
-    )
+    folds = _cut_folds(markets, settings, profile.folds, _SMOKE_TRAIN_FRAC if smoke else None)
     known = tuple(as_known_after(market, settings, own[0].test_lo) for market, own in zip(markets, folds, strict=True))
     notes = [note for market in known for note in market.notes]
     if smoke:
@@ -177,6 +175,30 @@ def _plan(request: RunRequest) -> _Plan:
         seed=request.seed,
     )
     return _Plan(request, settings, profile_name, profile, known, folds, trial, tuple(notes))
+
+
+def _cut_folds(
+    markets: Sequence[PreparedMarket], settings: Settings, n_folds: int, train_frac: float | None
+) -> tuple[tuple[Fold, ...], ...]:
+    """Per symbol its folds; `train_frac` stands in for the setting."""
+    rules = functools.partial(
+        portfolio_walk_forward,
+        n_folds=n_folds,
+        first_train_frac=train_frac or settings.backtest.first_train_frac,
+        horizon=settings.encoder.horizons[-1],
+        embargo_bars=settings.backtest.embargo_bars,
+        mode=settings.backtest.window,
+        min_train_bars=_least_training_bars(settings),
+    )
+    if len(markets) > 1:
+        stamps = [market.bars.ts_ns for market in markets]
+        names = [str(market.path) for market in markets]
+        return rules(stamps, warmups=[market.first_decision for market in markets], symbols=names)
+    (market,) = markets
+    try:
+        return (walk_forward(len(market.bars), warmup=market.first_decision, **rules.keywords),)
+    except DataError as error:
+        raise DataError(f"{market.path}: {error}") from None
 
 
 def _least_training_bars(settings: Settings) -> int:

@@ -3,11 +3,14 @@
 import io
 import json
 import os
-from collections.abc import Mapping
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import filelock
 import numpy as np
 import torch
 
@@ -33,13 +36,14 @@ def require_fresh_directory(out: Path, resume: bool) -> None:
     Raises:
         ConfigError: `out` is a file, holds something, or has no run to resume.
     """
-    for path in (out, *out.parents):
-        if path.exists():
-            if not path.is_dir():
-                raise ConfigError(f"--out {out}: {path} is a file; name a new or empty directory")
-            if not os.access(path, os.W_OK):
-                raise ConfigError(f"--out {out}: {path} cannot be written to; name another directory")
-            break
+    try:
+        nearest = next(path for path in (out, *out.parents) if path.exists())
+    except OSError as error:  # such as a name that is too long
+        raise ConfigError(f"--out {out}: {error.strerror}; name another directory") from error
+    if not nearest.is_dir():
+        raise ConfigError(f"--out {out}: {nearest} is a file; name a new or empty directory")
+    if not os.access(nearest, os.W_OK):
+        raise ConfigError(f"--out {out}: {nearest} cannot be written to; name another directory")
     if resume:
         if not (out / STATE).is_file():
             raise ConfigError(f"--resume: {out} holds no run to continue; leave --resume out to start one")
@@ -54,6 +58,28 @@ class RunStore:
 
     out: Path
 
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other processes out of the run while the block works; a process that dies lets go.
+
+        Raises:
+            ConfigError: the directory cannot be made, or another process works on the run.
+        """
+        path = self.out / "folds" / ".lock"
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(f"--out {self.out}: cannot be made ({error.strerror}); name another") from error
+        lock = filelock.FileLock(path)
+        try:
+            lock.acquire(timeout=0)
+        except filelock.Timeout:
+            raise ConfigError(f"--out {self.out}: another agv2 is working on this run; wait for it") from None
+        try:
+            yield
+        finally:
+            lock.release()
+
     def open_state(self, identity: Mapping[str, Any], start: Mapping[str, Any]) -> dict[str, Any]:
         """What the run must not forget when it is resumed.
 
@@ -65,18 +91,14 @@ class RunStore:
             The stored `start`.
 
         Raises:
-            ConfigError: the directory cannot be made, or belongs to a run with other inputs.
+            ConfigError: the directory belongs to a run with other inputs, or what is in it was damaged.
         """
         path = self.out / STATE
         if not path.is_file():
-            try:
-                path.parent.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise ConfigError(f"--out {self.out}: cannot be made ({error.strerror}); name another") from error
             state = {"identity": dict(identity), "start": dict(start), "seconds": {}}
             write_atomically(path, json.dumps(state, indent=1))
             return dict(start)
-        state = json.loads(path.read_text(encoding="utf-8"))
+        state = _read_json(path)
         changed = [name for name, value in identity.items() if state["identity"].get(name) != value]
         if changed:
             raise ConfigError(
@@ -88,13 +110,13 @@ class RunStore:
     def add_seconds(self, seconds: Mapping[str, float]) -> None:
         """Remember how long stages took."""
         path = self.out / STATE
-        state = json.loads(path.read_text(encoding="utf-8"))
+        state = _read_json(path)
         state["seconds"].update(seconds)
         write_atomically(path, json.dumps(state, indent=1))
 
     def seconds(self) -> dict[str, float]:
         """Seconds of every finished stage, those of earlier processes included."""
-        found: dict[str, float] = json.loads((self.out / STATE).read_text(encoding="utf-8"))["seconds"]
+        found: dict[str, float] = _read_json(self.out / STATE)["seconds"]
         return found
 
     def folder(self, fold: str) -> Path:
@@ -123,7 +145,7 @@ class RunStore:
         folder = self.folder(fold)
         if not (folder / "encoder.json").is_file():
             return None
-        document = json.loads((folder / "encoder.json").read_text(encoding="utf-8"))
+        document = _read_json(folder / "encoder.json")
         weights = PretrainedEncoder.from_arrays(_load_arrays(folder / "encoder.npz"), config)
         pretrained = PretrainedEncoder(
             config=config,
@@ -148,7 +170,7 @@ class RunStore:
             return None
         arrays = _load_arrays(folder / f"policy_{number}.npz")
         network = PolicyNetwork.from_state({name: torch.from_numpy(value) for name, value in arrays.items()})
-        facts: dict[str, Any] = json.loads((folder / f"policy_{number}.json").read_text(encoding="utf-8"))
+        facts: dict[str, Any] = _read_json(folder / f"policy_{number}.json")
         return network, facts
 
     def save_rows(self, fold: str, rows: RunRows) -> None:
@@ -171,5 +193,20 @@ def _save_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
 
 
 def _load_arrays(path: Path) -> dict[str, Any]:
-    with np.load(path, allow_pickle=False) as stored:
-        return {name: stored[name] for name in stored.files}
+    try:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as stored:
+            return {name: stored[name] for name in stored.files}
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise _damaged(path) from error
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise _damaged(path) from error
+    return document
+
+
+def _damaged(path: Path) -> ConfigError:
+    return ConfigError(f"--resume: {path} is damaged; begin anew in another directory")

@@ -33,8 +33,8 @@ class EncoderConfig(Config):
     kernel: Annotated[int, Field(ge=2)] = 3
     embedding_dim: PositiveInt = 256
     head_channels: PositiveInt = 64
-    horizons: tuple[PositiveInt, ...] = (1, 3, 12)
-    quantile_levels: tuple[float, ...] = (0.05, 0.25, 0.5, 0.75, 0.95)
+    horizons: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (1, 3, 12)
+    quantile_levels: Annotated[tuple[float, ...], Field(min_length=1)] = (0.05, 0.25, 0.5, 0.75, 0.95)
     dropout: Fraction = 0.1
     mask_ratio: Fraction = 0.15
     mask_span: PositiveInt = 8

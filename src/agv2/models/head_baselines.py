@@ -45,7 +45,7 @@ def quantile_baselines(
         target = trained[:, h]
         known = np.isfinite(target)
         weights, *_ = np.linalg.lstsq(fitted[known], np.abs(target[known]), rcond=None)
-        floor = 0.1 * float(np.abs(target[known]).mean())
+        floor = max(0.1 * float(np.abs(target[known]).mean()), 1e-12)  # a price that never moved has no scale
         scales = {
             "unconditional": (np.ones(len(trained)), np.ones(len(scored))),
             "EWMA": (_pool(ewma, train), _pool(ewma, score)),
