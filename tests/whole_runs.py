@@ -31,7 +31,8 @@ def run_small(tmp_path_factory: pytest.TempPathFactory) -> RunSmall:
     """Do a whole run at the smallest size, with a trial ledger of its own."""
 
     def start(*bars: Path, seed: int = 7, out: Path | None = None, home: Path | None = None) -> Path:
-        from agv2.app.run import RunRequest, run
+        from agv2.app.run import run
+        from agv2.app.run_plan import RunRequest
 
         target = out or tmp_path_factory.mktemp("run") / "out"
         with pytest.MonkeyPatch.context() as patch:

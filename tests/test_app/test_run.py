@@ -9,7 +9,8 @@ from typing import Any
 import polars as pl
 import pytest
 
-from agv2.app.run import RunRequest, run
+from agv2.app.run import run
+from agv2.app.run_plan import RunRequest
 from agv2.app.run_store import RunStore
 from agv2.backtest.run_files import read_run_rows
 from agv2.core.errors import ConfigError, DataError

@@ -11,7 +11,8 @@ from rich.panel import Panel
 from rich.table import Table
 
 from agv2.app.results import RunOutcome
-from agv2.app.run import RunRequest, run
+from agv2.app.run import run
+from agv2.app.run_plan import RunRequest
 from agv2.app.run_store import STATE, require_fresh_directory
 from agv2.data.bars_file import write_bars
 from agv2.data.synthetic import synthetic_bars

@@ -37,8 +37,8 @@ def run(
     Example: agv2 run --bars bars/XAUUSD_1h.parquet --out runs/gold
     """
     settings = parse_overrides(config, overrides)
-    from agv2.app.run import RunRequest
     from agv2.app.run import run as start
+    from agv2.app.run_plan import RunRequest
 
     outcome = start(
         RunRequest(

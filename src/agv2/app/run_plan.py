@@ -1,0 +1,123 @@
+"""What a run is to do, checked and fixed before anything is trained or written."""
+
+import functools
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from agv2.app.market_preparation import PreparedMarket, as_known_after, prepare_markets
+from agv2.app.settings import Settings, load_settings, require_known_symbols
+from agv2.backtest.config import RunProfile
+from agv2.backtest.trial_ledger import Trial, data_digest
+from agv2.backtest.walk_forward import Fold, portfolio_walk_forward, walk_forward
+from agv2.core.errors import DataError
+from agv2.data.bars_file import symbol_of
+from agv2.utils.clock import Clock, SystemClock
+from agv2.utils.config import Override
+
+__all__ = ["RunPlan", "RunRequest", "make_plan"]
+
+SMOKE_BARS = 3000
+_SMOKE_TRAIN_FRAC = 0.85
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """What the user asked for."""
+
+    bars: tuple[Path, ...]
+    out: Path
+    symbols: tuple[str, ...] = ()
+    """One a file, or none to take them from the file names."""
+    profile: str = "quick"
+    seed: int = 7
+    resume: bool = False
+    config_dir: Path | None = None
+    overrides: tuple[Override, ...] = ()
+    quiet: bool = False
+    clock: Clock = field(default_factory=SystemClock)
+    command: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RunPlan:
+    """Everything that is fixed before the first fold."""
+
+    request: RunRequest
+    settings: Settings
+    profile_name: str
+    profile: RunProfile
+    markets: tuple[PreparedMarket, ...]
+    folds: tuple[tuple[Fold, ...], ...]
+    """Per symbol its folds."""
+    trial: Trial
+    notes: tuple[str, ...]
+
+    @property
+    def initial_equity(self) -> float:
+        """Money in each book at the start."""
+        return self.settings.backtest.initial_equity / len(self.markets)
+
+
+def make_plan(request: RunRequest) -> RunPlan:
+    """Check every input; nothing is written yet.
+
+    Raises:
+        ConfigError: a setting is wrong.
+        DataError: a file cannot be used, or there are too few bars for the folds.
+    """
+    settings = load_settings(request.config_dir, request.overrides)
+    require_known_symbols(request.overrides, request.symbols or [symbol_of(path) for path in request.bars])
+    smoke = os.environ.get("AGV2_SMOKE") == "1"
+    profile_name = "smoke" if smoke else request.profile
+    profile = settings.backtest.profiles[profile_name]  # type: ignore[index]  # one of the five names
+    markets = prepare_markets(request.bars, request.symbols, settings, SMOKE_BARS if smoke else None)
+    folds = _cut_folds(markets, settings, profile.folds, _SMOKE_TRAIN_FRAC if smoke else None)
+    known = tuple(as_known_after(market, settings, own[0].test_lo) for market, own in zip(markets, folds, strict=True))
+    notes = [note for market in known for note in market.notes]
+    if smoke:
+        notes.append(f"AGV2_SMOKE=1: at most {SMOKE_BARS} bars, one fold and a few updates; nothing here is a result")
+    notes.append(
+        "policy: its training bars are among the encoder's, so the head predictions it learns from are in-sample; "
+        "they are not cross-fitted yet"
+    )
+    if profile.seeds == 1:
+        notes.append(f"profile {profile_name}: one seed; another seed may give another result")
+    trial = Trial(
+        data_hash=data_digest([market.content_hash for market in known]),
+        config_digest=settings.digest([market.bars.symbol for market in known], profile_name),
+        seed=request.seed,
+    )
+    return RunPlan(request, settings, profile_name, profile, known, folds, trial, tuple(notes))
+
+
+def _cut_folds(
+    markets: Sequence[PreparedMarket], settings: Settings, n_folds: int, train_frac: float | None
+) -> tuple[tuple[Fold, ...], ...]:
+    """Per symbol its folds; `train_frac` stands in for the setting."""
+    rules = functools.partial(
+        portfolio_walk_forward,
+        n_folds=n_folds,
+        first_train_frac=train_frac or settings.backtest.first_train_frac,
+        horizon=settings.encoder.horizons[-1],
+        embargo_bars=settings.backtest.embargo_bars,
+        mode=settings.backtest.window,
+        min_train_bars=_least_training_bars(settings),
+    )
+    if len(markets) > 1:
+        stamps = [market.bars.ts_ns for market in markets]
+        names = [str(market.path) for market in markets]
+        return rules(stamps, warmups=[market.first_decision for market in markets], symbols=names)
+    (market,) = markets
+    try:
+        return (walk_forward(len(market.bars), warmup=market.first_decision, **rules.keywords),)
+    except DataError as error:
+        raise DataError(f"{market.path}: {error}") from None
+
+
+def _least_training_bars(settings: Settings) -> int:
+    """Bars with a whole window that the encoder's purged split needs, with a little room."""
+    encoder = settings.encoder
+    purged = encoder.window + encoder.horizons[-1] + encoder.embargo_bars
+    return int((purged + 80) / (1.0 - encoder.validation_fraction)) + 1
