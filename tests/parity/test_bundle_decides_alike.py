@@ -1,4 +1,4 @@
-"""The shipped bundle takes the decisions of the run it came from: DESIGN section 13, number 10."""
+"""The shipped bundle takes the decisions of the run it came from."""
 
 from collections.abc import Callable
 from pathlib import Path

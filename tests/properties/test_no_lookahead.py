@@ -1,4 +1,4 @@
-"""Scrambling every bar after t moves nothing that is known at t: DESIGN section 13, number 2."""
+"""Scrambling every bar after t moves nothing that is known at t."""
 
 from collections.abc import Callable
 from typing import Any

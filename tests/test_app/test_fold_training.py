@@ -51,7 +51,7 @@ def taught(
 def test_no_target_statistic_or_input_uses_a_test_bar(
     settings: Settings, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """DESIGN section 13, number 8: with every test bar replaced, training is handed the same numbers."""
+    """With every test bar replaced, training is handed the same numbers."""
     bars = gappy_bars(N_BARS)
     normalizer, series = taught(prepared(bars, settings, tmp_path_factory.mktemp("a")), settings, monkeypatch)
     changed = scrambled_after(bars, TRAIN_HI - 1)

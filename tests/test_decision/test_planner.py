@@ -143,7 +143,7 @@ def test_a_ruined_book_only_closes() -> None:
 
 
 def test_size_is_a_share_of_what_is_permitted() -> None:
-    """DESIGN section 6: with the cap in force, half a size is half the cap."""
+    """With the cap in force, half a size is half the cap."""
     capped = limits()._replace(max_exposure=0.1)  # 100 units of the 600 that volatility would allow
     assert planned(LONG, params=capped).order.units == pytest.approx(100.0)
     assert planned(LONG._replace(size_frac=0.5), params=capped).order.units == pytest.approx(50.0)

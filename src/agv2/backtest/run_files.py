@@ -60,7 +60,7 @@ _SCHEMAS = {"fills": _FILLS, "equity": _EQUITY, "decisions": _DECISIONS}
 
 @dataclass(frozen=True, slots=True)
 class RunRows:
-    """Fills, equity and decisions of one stitched account, as DESIGN section 9 lays them out.
+    """Fills, equity and decisions of one stitched account, as docs/run_directory.md lays them out.
 
     A portfolio's `equity` also has rows of the symbol `ACCOUNT`.
     """

@@ -58,7 +58,7 @@ def render_report(run_dir: Path) -> str:
     """The report of the run in `run_dir`, as one HTML document; the same files give the same text.
 
     Raises:
-        DataError: the directory lacks a file, column or key of DESIGN section 9.
+        DataError: the directory lacks a file, column or key of docs/run_directory.md.
     """
     record = read_run(run_dir)
     environment = Environment(

@@ -30,7 +30,7 @@ class RunRecord:
     """Everything that a run wrote down; the optional parts are None or empty where the run left them out.
 
     Args:
-        summary: `summary.json`; all keys of DESIGN section 9 are there.
+        summary: `summary.json`; all keys of docs/run_directory.md are there.
         provenance: `provenance.json`.
         config: file name to text of every `config/*.yaml`, sorted by name.
         rows: `oos/fills.parquet`, `oos/equity.parquet` and `oos/decisions.parquet`.
@@ -73,10 +73,10 @@ class RunRecord:
 
 
 def read_run(run_dir: Path) -> RunRecord:
-    """The run in `run_dir`, complete and with the columns and keys of DESIGN section 9.
+    """The run in `run_dir`, complete and with the columns and keys of docs/run_directory.md.
 
     Raises:
-        DataError: a file of DESIGN section 9 is missing or unreadable, or lacks a column or a key.
+        DataError: a file of docs/run_directory.md is missing or unreadable, or lacks a column or a key.
     """
     summary = _read_json(run_dir, "summary.json")
     absent = [key for key in _SUMMARY_KEYS if key not in summary]
