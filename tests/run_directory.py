@@ -1,4 +1,4 @@
-"""A small, complete and self-consistent run directory (DESIGN section 9), for tests of what reads one.
+"""A small, complete and self-consistent run directory, for tests of what reads one.
 
 The trades are random, the bookkeeping is not: every account recomputes from its fills and bars to the cent, so that
 what a reader derives from the files can be compared with what the files say.

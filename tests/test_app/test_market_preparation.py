@@ -75,3 +75,8 @@ def test_the_order_of_the_files_means_nothing(tmp_path: Path) -> None:
     paths = [written(gappy_bars(2_000), tmp_path, symbol) for symbol in ("XAUUSD", "XAGUSD")]
     for order in (paths, paths[::-1]):
         assert [market.bars.symbol for market in prepare_markets(order, [], settings_with())] == ["XAGUSD", "XAUUSD"]
+
+
+def test_true_is_no_number_of_folds() -> None:
+    with pytest.raises(ConfigError, match="folds must not be true"):
+        settings_with("backtest.profiles.smoke.folds=true")

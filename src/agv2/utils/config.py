@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 import yaml
-from pydantic import BaseModel, ConfigDict, RootModel, ValidationError
+from pydantic import BaseModel, ConfigDict, RootModel, ValidationError, model_validator
 
 from agv2.core.errors import ConfigError
 
@@ -47,6 +47,17 @@ class Config(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _true_is_no_number(cls, settings: Any) -> Any:
+        """YAML's true and false would pass as 1 and 0."""
+        if isinstance(settings, dict):
+            for key, value in settings.items():
+                field = cls.model_fields.get(key)
+                if isinstance(value, bool) and field is not None and field.annotation is not bool:
+                    raise ValueError(f"{key} must not be {str(value).lower()}")
+        return settings
 
 
 class SymbolConfig(RootModel[dict[str, EntryT]], Generic[EntryT]):
