@@ -226,3 +226,14 @@ def test_a_damaged_stage_is_named(copy_of_run: Path, run_small: RunSmall, name: 
     damaged.write_bytes(damaged.read_bytes()[:-40])
     with pytest.raises(ConfigError, match=f"{damaged.name} is damaged"):
         run_small(Path(files[0]["path"]), out=copy_of_run)
+
+
+def test_a_trial_ledger_that_cannot_be_opened_stops_the_run_before_anything_is_written(
+    market_files: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "home").write_text("a file, not a directory", encoding="utf-8")
+    monkeypatch.setenv("AGV2_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("AGV2_SMOKE", "1")
+    with pytest.raises(ConfigError, match="AGV2_HOME"):
+        run(RunRequest(bars=(market_files["TREND"],), out=tmp_path / "out", quiet=True))
+    assert not (tmp_path / "out").exists()

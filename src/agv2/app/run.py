@@ -38,14 +38,16 @@ def run(request: RunRequest) -> RunOutcome:
     began = time.monotonic()
     with reading(quiet=request.quiet):
         plan = make_plan(request)
-    store = RunStore(request.out)
+    ledger, store = TrialLedger.open(), RunStore(request.out)
     with store.locked():
-        return _carry_out(plan, store, started_ns, {"reading": time.monotonic() - began})
+        return _carry_out(plan, store, ledger, started_ns, {"reading": time.monotonic() - began})
 
 
-def _carry_out(plan: RunPlan, store: RunStore, started_ns: int, seconds: Mapping[str, float]) -> RunOutcome:
+def _carry_out(
+    plan: RunPlan, store: RunStore, ledger: TrialLedger, started_ns: int, seconds: Mapping[str, float]
+) -> RunOutcome:
     """Train, trade and judge; everything was checked."""
-    request, ledger = plan.request, TrialLedger.open()
+    request = plan.request
     state = store.open_state(
         {
             "bars or --symbol": [plan.trial.data_hash, [market.bars.symbol for market in plan.markets]],
