@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from agv2.models.head_scores import HeadScore, score_heads
+from agv2.models.head_scores import HeadScore, beats, score_heads
 from agv2.models.masked_model import MaskedModel
 from agv2.models.training_rows import purged_rows
 from tests.test_models.markets import N_FEATURES, TINY, a_series
@@ -57,3 +57,10 @@ def test_two_symbols_are_scored_together() -> None:
     alone = [score_heads(model, [s], purged_rows([s], TINY), TINY)[0].score for s in (one, other)]
     both = score_heads(model, [one, other], purged_rows([one, other], TINY), TINY)[0].score
     np.testing.assert_allclose(both, np.mean(alone), rtol=1e-5)
+
+
+def test_a_draw_is_no_win() -> None:
+    assert not beats(0.20688074, 0.20688076)
+    assert not beats(1.0, 0.9)
+    assert not beats(float("nan"), 1.0)
+    assert beats(0.99, 1.0)

@@ -14,6 +14,7 @@ from agv2.app.results import RunOutcome
 from agv2.app.run import run
 from agv2.app.run_plan import RunRequest
 from agv2.app.run_store import STATE, require_fresh_directory
+from agv2.core.errors import ConfigError
 from agv2.data.bars_file import write_bars
 from agv2.data.synthetic import synthetic_bars
 from agv2.utils.config import Override
@@ -56,11 +57,14 @@ def demo(
     console = Console()
     for kind in _MARKETS:
         target = out / kind
-        require_fresh_directory(target, resume=(target / STATE).is_file())
+        begun = (target / STATE).is_file()
+        require_fresh_directory(target, resume=begun)
+        if begun and not _bars_file(out, kind, seed).is_file():
+            raise ConfigError(f"--out {out}: holds a demo with another seed; choose another directory")
     outcomes: dict[str, RunOutcome] = {}
     for kind, (symbol, plant) in _MARKETS.items():
         console.print(f"[bold]{kind}[/bold]: {_BARS:,} hourly bars, seed {seed}; {plant}")
-        bars = out / "bars" / f"{symbol}_1h__seed{seed}.parquet"
+        bars = _bars_file(out, kind, seed)
         if not bars.exists():
             bars.parent.mkdir(parents=True, exist_ok=True)
             write_bars(synthetic_bars(kind, _BARS, seed, timeframe="1h", symbol=symbol), bars)
@@ -83,6 +87,10 @@ def demo(
         for outcome in outcomes.values():
             webbrowser.open(outcome.report.resolve().as_uri())
     return outcomes
+
+
+def _bars_file(out: Path, kind: str, seed: int) -> Path:
+    return out / "bars" / f"{_MARKETS[kind][0]}_1h__seed{seed}.parquet"
 
 
 def _show(console: Console, outcomes: dict[str, RunOutcome]) -> None:

@@ -71,6 +71,11 @@ class RunProgress:
     ) -> None:
         self._bar.stop()
 
+    def note(self, text: str) -> None:
+        """Say something that the reader of the results must know."""
+        if not self._quiet:
+            self._console.print(f"note: {text}", highlight=False, markup=False)
+
     def skip(self, label: str) -> None:
         """Count a stage that an earlier, interrupted run has finished."""
         self._done += self._weights[label]

@@ -25,6 +25,7 @@ from agv2.backtest.trial_ledger import TrialCount, TrialLedger
 from agv2.core.orders import Fill
 from agv2.decision.observation import ObservationLayout
 from agv2.models.config import EncoderConfig
+from agv2.models.head_scores import MEASURES, beats
 from agv2.models.heads import REGIMES
 from agv2.rl.export import export_bundle
 from agv2.utils.seeding import spawn_generators
@@ -157,13 +158,14 @@ def _summary(
 
 
 def _head_means(facts: Sequence[FoldFacts]) -> dict[str, HeadScore]:
-    """Each head's loss and its best baseline's, mean over folds."""
+    """Each head's loss and its best baseline's, mean over the folds that had targets to score it by; NaN for none."""
     means = {}
-    for head in [score.head for score in facts[0].heads]:
+    for head in MEASURES:
         own = [score for fold in facts for score in fold.heads if score.head == head]
-        value = math.fsum(score.score for score in own) / len(own)
-        baseline = math.fsum(score.baseline for score in own) / len(own)
-        means[head] = HeadScore(value, baseline, value < baseline)
+        count = len(own)
+        value = math.fsum(score.score for score in own) / count if count else math.nan
+        baseline = math.fsum(score.baseline for score in own) / count if count else math.nan
+        means[head] = HeadScore(value, baseline, beats(value, baseline))
     return means
 
 

@@ -63,5 +63,7 @@ def _carry_out(
     count = ledger.count_before(plan.trial, among=state["earlier_trials"])
     stages = stages_of(plan)
     with run_log(request.out, plan.trial), torch_threads(1), RunProgress(stages, quiet=request.quiet) as progress:
+        for note in plan.notes:
+            progress.note(note)
         walked = walk(plan, store, progress)
         return write_results(plan, walked, Trials(ledger, count), int(state["started_ns"]), store.seconds(), progress)

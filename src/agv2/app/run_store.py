@@ -46,7 +46,7 @@ def require_fresh_directory(out: Path, resume: bool) -> None:
         raise ConfigError(f"--out {out}: {nearest} cannot be written to; name another directory")
     if resume:
         if not (out / STATE).is_file():
-            raise ConfigError(f"--resume: {out} holds no run to continue; leave --resume out to start one")
+            raise ConfigError(f"--resume: {out} holds no run to continue; start one in a new or empty directory")
     elif out.is_dir() and any(out.iterdir()):
         hint = "add --resume to continue it" if (out / STATE).is_file() else "name a new or empty one"
         raise ConfigError(f"--out {out}: the directory is not empty; {hint}")
@@ -102,8 +102,8 @@ class RunStore:
         changed = [name for name, value in identity.items() if state["identity"].get(name) != value]
         if changed:
             raise ConfigError(
-                f"--resume: {self.out} was started with other {', '.join(changed)}; repeat the command it was "
-                "started with, or begin anew in another directory"
+                f"--out {self.out}: the run in it was started with other {', '.join(changed)}; repeat the command it "
+                "was started with, or begin anew in another directory"
             )
         return dict(state["start"])
 

@@ -62,8 +62,9 @@ def judge(
     verdict = give_verdict(evidence, oos.returns, hold.returns, oos.trading_days_per_year, rates_rng)
     psr = probabilistic_sharpe_ratio(oos.returns)
     why = "fewer than 3 trading days" if oos.returns.size < 3 else "daily returns do not vary"
-    too_few = f"needs {_TRIALS_FOR_SELECTION_TESTS} trials on these bars, {count.n_trials} counted"
-    selection = too_few if count.n_trials < _TRIALS_FOR_SELECTION_TESTS else "not implemented yet"
+    selection = "not implemented yet"
+    if count.n_trials < _TRIALS_FOR_SELECTION_TESTS:
+        selection += f", and needs {_TRIALS_FOR_SELECTION_TESTS} trials on these bars: {count.n_trials} counted"
     significance = Significance(
         psr=psr,
         dsr=evidence.dsr_flat,

@@ -74,8 +74,9 @@ def walk_forward(
         while any(have < need for have, need in zip(parts(needed), least, strict=True)):
             needed += 1
         raise DataError(
-            f"{n_bars:,} bars are too few for {n_folds} walk-forward folds: {needed:,} needed ({warmup:,} to warm up, "
-            f"{least[0]:,} to train, {horizon + embargo_bars:,} purged); give more bars or fewer folds"
+            f"{n_bars:,} bars are too few for {n_folds} walk-forward fold{'s' if n_folds > 1 else ''}: {needed:,} "
+            f"needed ({warmup:,} to warm up; {first_train_frac:.0%} of the rest lie before the first test bar, of which "
+            f"{least[0]:,} train and {horizon + embargo_bars:,} are purged); give more bars or fewer folds"
         )
     return portfolio_walk_forward(
         [np.arange(n_bars, dtype=np.int64)],

@@ -61,6 +61,8 @@ def read_portfolio(paths: Sequence[Path], symbols: Sequence[str] | None = None) 
     for i, (path, name) in enumerate(zip(paths, names, strict=True)):
         if name == _RESERVED_SYMBOL:
             raise DataError(f"{path}: the symbol {name} is taken by the sum of all books; choose another with --symbol")
+        if any(letter in "/\\" or not letter.isprintable() for letter in name):
+            raise DataError(f"{path}: {name!r} is no symbol; choose one without slashes with --symbol")
         if not name.strip():
             raise DataError(f"{path}: the file name gives no symbol; name it with --symbol")
         if name in names[:i]:

@@ -15,8 +15,9 @@ from agv2.models.masked_model import MaskedModel, interpolated
 from agv2.models.training_batches import masked_spans
 from agv2.models.training_rows import PurgedRows, TrainingSeries
 
-__all__ = ["HeadScore", "head_losses", "score_heads"]
+__all__ = ["MEASURES", "HeadScore", "beats", "head_losses", "score_heads"]
 
+MARGIN = 0.001
 MASK_SEED = 20090301  # the same bars are hidden for every encoder, so that scores compare
 MEASURES = {"quantiles": "pinball", "regime": "log_loss", "reconstruction": "huber"}
 
@@ -53,8 +54,13 @@ class HeadScore:
 
     @property
     def beats(self) -> bool:
-        """Whether the head is strictly better than its best baseline."""
-        return self.score < self.baseline
+        """Whether the head is better than its best baseline by more than `MARGIN`."""
+        return beats(self.score, self.baseline)
+
+
+def beats(score: float, baseline: float) -> bool:
+    """Whether a loss is below that of its baseline by more than `MARGIN` of it; less is a draw, which is no win."""
+    return score < (1.0 - MARGIN) * baseline
 
 
 def head_losses(

@@ -38,6 +38,8 @@ def synth(
     from agv2.data.bars_file import symbol_of, write_bars
     from agv2.data.synthetic import synthetic_bars
 
+    if out.suffix != ".parquet":
+        raise DataError(f"{out}: bars are written as Parquet; end the name with .parquet")
     if out.exists():
         raise DataError(f"{out}: exists already; remove it or write elsewhere")
     made = synthetic_bars(kind, bars, seed, timeframe=timeframe, symbol=symbol_of(out))

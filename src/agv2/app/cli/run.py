@@ -30,7 +30,7 @@ def run(
     ] = False,
     config: ConfigOption = None,
     overrides: SetOption = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print summary.json when done, and nothing else.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print summary.json to standard output when done.")] = False,
 ) -> None:
     """Walk forward over your bars: learn on the past, trade the rest, and report what held up.
 
@@ -50,7 +50,6 @@ def run(
             resume=resume,
             config_dir=config,
             overrides=settings,
-            quiet=as_json,
             command=("agv2", *sys.argv[1:]),
         )
     )

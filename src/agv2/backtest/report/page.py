@@ -173,7 +173,7 @@ def _key_figures(record: RunRecord) -> list[KeyFigure]:
         KeyFigure("Sharpe ratio", cells["sharpe"][0], interval("sharpe")),
         KeyFigure("Max drawdown", cells["max_drawdown"][0], f"underwater {cells['underwater_bars'][0].text}"),
         KeyFigure("Deflated Sharpe", evidence["Deflated Sharpe ratio"],
-                  f"probability, {evidence['Trials counted'].text} trials counted"),
+                  f"probability; trials counted: {evidence['Trials counted'].text}"),
         KeyFigure("Trades", cells["trades"][0], f"{cells['trades_per_day'][0].text} per day"),
         KeyFigure("Hit rate", cells["hit_rate"][0], f"expectancy {cells['expectancy_r'][0].text}"),
     ]  # fmt: skip
