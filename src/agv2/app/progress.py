@@ -74,7 +74,7 @@ class RunProgress:
     def note(self, text: str) -> None:
         """Say something that the reader of the results must know."""
         if not self._quiet:
-            self._console.print(f"note: {text}", highlight=False, markup=False)
+            self._console.print(f"note: {text}", highlight=False, markup=False, soft_wrap=True)
 
     def skip(self, label: str) -> None:
         """Count a stage that an earlier, interrupted run has finished."""

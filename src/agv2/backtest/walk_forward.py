@@ -75,7 +75,7 @@ def walk_forward(
             needed += 1
         raise DataError(
             f"{n_bars:,} bars are too few for {n_folds} walk-forward fold{'s' if n_folds > 1 else ''}: {needed:,} "
-            f"needed ({warmup:,} to warm up; {first_train_frac:.0%} of the rest lie before the first test bar, of which "
+            f"needed ({warmup:,} to warm up; {first_train_frac:.0%} of the rest come before the first test bar: "
             f"{least[0]:,} train and {horizon + embargo_bars:,} are purged); give more bars or fewer folds"
         )
     return portfolio_walk_forward(
