@@ -54,7 +54,7 @@ def fit_encoder(
             [market.features.values[fold.train_lo : fold.train_hi] for market, fold in zip(markets, folds, strict=True)]
         )
     )
-    warm = [_warm_bars(market, fold, settings) for market, fold in zip(markets, folds, strict=True)]
+    warm = [_warm_bars(fold, settings) for fold in folds]
     stamps = [market.bars.ts_ns[rows] for market, rows in zip(markets, warm, strict=True)]
     validation_ns, _ = validation_starts(stamps, settings.encoder)
     series = [
@@ -69,10 +69,9 @@ def fit_encoder(
     return FoldEncoder(normalizer, pretrain(series, settings.encoder, steps, seed, on_step))
 
 
-def _warm_bars(market: PreparedMarket, fold: Fold, settings: Settings) -> slice:
-    """Training bars with features, and those before them that the first window reads."""
-    window_start = fold.train_lo - (settings.encoder.window - 1)
-    return slice(max(market.features.warmup, window_start), fold.train_hi)
+def _warm_bars(fold: Fold, settings: Settings) -> slice:
+    """Training bars, which begin no earlier than the first decision, and those before that the first window reads."""
+    return slice(fold.train_lo - (settings.encoder.window - 1), fold.train_hi)
 
 
 def _training_series(
@@ -98,18 +97,7 @@ def make_tapes(markets: Sequence[PreparedMarket], stops: Sequence[int], encoder:
 
     Market rows are NaN before a market's first decision.
     """
-    return [
-        MarketTape(
-            symbol=market.bars.symbol,
-            bars=market.records[:stop],
-            volatility=market.features.sigma[:stop],
-            market_rows=_market_rows(market, stop, encoder),
-            market=market.instrument.market,
-            params=market.params,
-            costs=market.costs,
-        )
-        for market, stop in zip(markets, stops, strict=True)
-    ]
+    return [market.tape(stop, _market_rows(market, stop, encoder)) for market, stop in zip(markets, stops, strict=True)]
 
 
 def _market_rows(market: PreparedMarket, stop: int, encoder: FoldEncoder) -> Float32Array:

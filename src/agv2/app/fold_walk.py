@@ -162,7 +162,7 @@ def _train_one(
     """One policy, chosen on a block at the end of its training bars that it is not trained on."""
     train, validation = [], []
     for index, fold in enumerate(folds):
-        first = max(fold.train_lo, plan.markets[index].first_decision)
+        first = fold.train_lo
         split = fold.train_hi - int((fold.train_hi - first) * _VALIDATION_FRAC)
         purged = plan.settings.encoder.horizons[-1] + plan.settings.backtest.embargo_bars
         if split - 1 - purged <= first:

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from agv2.app.settings import Settings
-from agv2.core.arrays import IntArray, RecordArray
+from agv2.backtest.tape import MarketTape
+from agv2.core.arrays import Float32Array, IntArray, RecordArray
 from agv2.core.bars import Bars
 from agv2.core.errors import DataError
 from agv2.core.instruments import Instrument
@@ -44,6 +45,23 @@ class PreparedMarket:
     costs: Costs
     bars_per_year: float
     notes: tuple[str, ...]
+
+    def tape(self, stop: int, market_rows: Float32Array) -> MarketTape:
+        """The market before bar `stop`, as simulations read it.
+
+        Args:
+            stop: first bar that is left out.
+            market_rows: (stop, market size) what the policy sees of the market; of size 0 where no policy looks.
+        """
+        return MarketTape(
+            symbol=self.bars.symbol,
+            bars=self.records[:stop],
+            volatility=self.features.sigma[:stop],
+            market_rows=market_rows,
+            market=self.instrument.market,
+            params=self.params,
+            costs=self.costs,
+        )
 
 
 def prepare_markets(

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from agv2.app.fold_walk import FoldFacts, Walked
 from agv2.app.progress import RunProgress
 from agv2.app.report_inputs import write_fold_facts, write_report_inputs
@@ -20,7 +22,6 @@ from agv2.backtest.report.page import write_report
 from agv2.backtest.run_files import RunRows, write_run_rows
 from agv2.backtest.stitching import account_rows, stitch
 from agv2.backtest.summary import HeadScore, Summary, write_summary
-from agv2.backtest.tape import MarketTape
 from agv2.backtest.trial_ledger import TrialCount, TrialLedger
 from agv2.core.orders import Fill
 from agv2.decision.observation import ObservationLayout
@@ -109,19 +110,10 @@ def _baseline(name: str, plan: RunPlan) -> RunRows:
     """A baseline over all test folds of every market, each book starting with its share."""
     fills: list[tuple[str, Fill]] = []
     equity: list[EquityRow] = []
-    money = plan.settings.backtest.initial_equity / len(plan.markets)
     for market, folds in zip(plan.markets, plan.folds, strict=True):
         stop = folds[-1].test_hi
-        tape = MarketTape(
-            symbol=market.bars.symbol,
-            bars=market.records[:stop],
-            volatility=market.features.sigma[:stop],
-            market_rows=market.features.values[:stop].astype("float32"),
-            market=market.instrument.market,
-            params=market.params,
-            costs=market.costs,
-        )
-        done = run_baseline(name, tape.slice(folds[0].test_lo, stop), money)
+        tape = market.tape(stop, np.empty((stop, 0), dtype=np.float32))
+        done = run_baseline(name, tape.slice(folds[0].test_lo, stop), plan.initial_equity)
         fills += done.fills
         equity += done.equity
     return account_rows(fills, equity)

@@ -41,8 +41,6 @@ class ReplayResult:
     equity: list[EquityRow] = field(default_factory=list)
     decisions: list[tuple[str, int, Decision]] = field(default_factory=list)
     """Symbol, bar index on its tape, decision."""
-    account: list[EquityRow] = field(default_factory=list)
-    """Rows of the whole account, symbol `ACCOUNT`; one for every stamp of the merged clock."""
 
 
 @dataclass(slots=True)
@@ -80,7 +78,7 @@ def replay(
         progress: called with the number of stamps done, now and then.
 
     Returns:
-        Fills, equity rows, decisions and the rows of the whole account.
+        Fills, equity rows and decisions of every book.
 
     Raises:
         DataError: a tape is shorter than three bars.
@@ -124,9 +122,6 @@ def replay(
             symbol, book = state.tape.symbol, state.book
             row = EquityRow(symbol, bar.ts_ns, equity(book), book.cash, book.units, financing[symbol], halted)
             result.equity.append(row)
-        cash = float(sum(state.book.cash for state in states))
-        paid = float(sum(financing.values()))
-        result.account.append(EquityRow("ACCOUNT", int(stamp), account_equity, cash, 0.0, paid, halted))
         if progress is not None and done % 256 == 0:
             progress(done)
     return result

@@ -27,7 +27,6 @@ def fold_rows(fold: int, result: ReplayResult, regimes: Mapping[str, FloatArray]
         Rows with an `ACCOUNT` where there are several symbols; drawdown is the fold's own until it is stitched.
     """
     symbols = list(dict.fromkeys(row.symbol for row in result.equity))
-    rows = result.equity + (result.account if len(symbols) > 1 else [])
     decisions = []
     size_in_force = dict.fromkeys(symbols, 0.0)
     for symbol, index, decision in result.decisions:
@@ -50,7 +49,7 @@ def fold_rows(fold: int, result: ReplayResult, regimes: Mapping[str, FloatArray]
     )  # fmt: skip
     return RunRows.of(
         _fills_frame(fold, result.fills),
-        _with_drawdown(_equity_frame(fold, rows)),
+        _with_account(_equity_frame(fold, result.equity)),
         pl.DataFrame(decisions, schema=list(columns), orient="row"),
     )
 
@@ -65,10 +64,7 @@ def account_rows(fills: Sequence[tuple[str, Fill]], equity: Sequence[EquityRow])
     Returns:
         Rows with fold 0, and an `ACCOUNT` summed over the merged clock where there are several symbols.
     """
-    frame = _equity_frame(0, equity)
-    if frame["symbol"].n_unique() > 1:
-        frame = pl.concat([frame, _summed(frame)])
-    return RunRows.of(_fills_frame(0, fills), _with_drawdown(frame))
+    return RunRows.of(_fills_frame(0, fills), _with_account(_equity_frame(0, equity)))
 
 
 def stitch(folds: Sequence[RunRows]) -> RunRows:
@@ -112,6 +108,12 @@ def _equity_frame(fold: int, rows: Sequence[EquityRow]) -> pl.DataFrame:
             "halted": [bool(row.halted) for row in rows],
         }
     )
+
+
+def _with_account(frame: pl.DataFrame) -> pl.DataFrame:
+    """Equity rows with those of `ACCOUNT` where there are several symbols, and the drawdown of each."""
+    several = frame["symbol"].n_unique() > 1
+    return _with_drawdown(pl.concat([frame, _summed(frame)]) if several else frame)
 
 
 def _summed(frame: pl.DataFrame) -> pl.DataFrame:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from agv2.backtest.rule_rates import EDGES_ANNUAL_SHARPE, Rate, RuleRates, measure_rule_rates
-from agv2.backtest.significance import deflation_benchmark, probabilistic_sharpe_ratio
+from agv2.backtest.significance import deflated_sharpe_ratio, deflation_benchmark
 from agv2.core.arrays import FloatArray
 
 __all__ = ["Evidence", "Verdict", "give_verdict", "weigh_evidence"]
@@ -76,8 +76,8 @@ def weigh_evidence(
         n_days=returns.size,
         n_trades=n_trades,
         n_trials=n_trials,
-        dsr_flat=probabilistic_sharpe_ratio(returns, bars[0]),
-        dsr_hold=probabilistic_sharpe_ratio(excess, bars[1]),
+        dsr_flat=deflated_sharpe_ratio(returns, n_trials, earlier_sharpes[0]),
+        dsr_hold=deflated_sharpe_ratio(excess, n_trials, earlier_sharpes[1]),
         sharpe_low=sharpe_low,
         benchmarks=bars,
     )
