@@ -13,7 +13,8 @@ from typing import Annotated
 
 import typer
 
-from agv2.app.cli import data, demo, run
+from agv2.app.cli import demo, run
+from agv2.app.cli.data import group as data
 from agv2.app.cli.options import spread_values
 from agv2.core.errors import AGV2Error
 
@@ -59,7 +60,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     Raises:
         SystemExit: always; 0 ok, 1 error, 2 usage, 130 interrupted.
     """
-    words = spread_values(list(sys.argv[1:] if argv is None else argv), "--bars", "--symbol")
+    words = list(sys.argv[1:] if argv is None else argv)
+    if words[:1] == ["run"]:
+        words = spread_values(words, "--bars", "--symbol")
     try:
         app(words, prog_name="agv2")
     except AGV2Error as error:

@@ -37,8 +37,8 @@ def parse_overrides(config: Path | None, texts: Sequence[str] | None) -> "tuple[
 def spread_values(words: list[str], *options: str) -> list[str]:
     """Let one option take several values: `--bars A B` becomes `--bars A --bars B`.
 
-    Typer reads one value an option. None of the commands that know these options takes a positional argument, so a
-    word after a value can only be another value.
+    Typer reads one value an option. Only for commands without positional arguments: there a word after a value can
+    only be another value.
 
     >>> spread_values(["run", "--bars", "A", "B", "--out", "X"], "--bars")
     ['run', '--bars', 'A', '--bars', 'B', '--out', 'X']

@@ -1,4 +1,4 @@
-"""`agv2 data`: bars in."""
+"""`agv2 data synth`: a market whose truth is known."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -7,17 +7,9 @@ import typer
 
 from agv2.app.cli.options import ConfigOption, SetOption, parse_overrides
 
-__all__ = ["app"]
-
-app = typer.Typer(no_args_is_help=True)
+__all__ = ["synth"]
 
 
-@app.callback()
-def _root() -> None:
-    """Make bars."""
-
-
-@app.command()
 def synth(
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="Parquet file; its name starts with the symbol.")],
     kind: Annotated[

@@ -1,0 +1,1 @@
+"""`agv2 data`: one file a command."""
