@@ -5,6 +5,7 @@ AGV2Error
 ├── DataError              a person: the bars or a file cannot be used
 │   ├── ShapeError             arrays that belong together differ in length
 │   └── LeakError              a value moved when only its future changed
+├── StreamError            a person: the server of live events cannot be used
 ├── BundleError            a person: a model bundle is incomplete or was altered
 ├── VenueError             the executor: the venue did not do what was asked
 │   ├── RetryableVenueError    reading again is harmless
@@ -22,6 +23,7 @@ __all__ = [
     "LeakError",
     "RetryableVenueError",
     "ShapeError",
+    "StreamError",
     "VenueError",
 ]
 
@@ -44,6 +46,10 @@ class ShapeError(DataError):
 
 class LeakError(DataError):
     """A value known at bar t changed when only bars after t were changed."""
+
+
+class StreamError(AGV2Error):
+    """Live events cannot be published or followed: the server is away, refuses, or holds something else."""
 
 
 class BundleError(AGV2Error):
