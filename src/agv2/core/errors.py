@@ -8,8 +8,10 @@ AGV2Error
 ├── StreamError            a person: the server of live events cannot be used
 ├── BundleError            a person: a model bundle is incomplete or was altered
 ├── VenueError             the executor: the venue did not do what was asked
-│   ├── RetryableVenueError    reading again is harmless
+│   ├── RetryableVenueError    nothing was carried out; asking again is harmless and may work
+│   ├── UnknownOutcomeError    an order may or may not have been carried out: look before sending anything
 │   └── FinalVenueError        the answer will not change
+│       └── RefusedError           the venue said no, in its own words; nothing was carried out
 └── InvariantError         nobody: we are wrong, stop trading
 """
 
@@ -61,11 +63,33 @@ class VenueError(AGV2Error):
 
 
 class RetryableVenueError(VenueError):
-    """A read failed in a way that another attempt may cure."""
+    """Nothing was carried out, and asking again is harmless and may work.
+
+    Raised by reads, and by writes that provably never reached the venue's order handling.
+
+    Args:
+        message: one line for a person.
+        retry_after_s: seconds that the venue asked to be left alone; 0 when it did not say.
+    """
+
+    def __init__(self, message: str, retry_after_s: float = 0.0) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class UnknownOutcomeError(VenueError):
+    """A write was sent and its answer is lost or unreadable: it may or may not have been carried out.
+
+    Nothing may be sent on its behalf before positions, orders and order history have been searched for it.
+    """
 
 
 class FinalVenueError(VenueError):
     """The venue gave an answer that asking again will not change."""
+
+
+class RefusedError(FinalVenueError):
+    """The venue understood and said no; nothing was carried out."""
 
 
 class InvariantError(AGV2Error):
