@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Generator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -30,3 +31,11 @@ def pytest_runtest_makereport() -> Generator[None, Any, Any]:
 @pytest.hookimpl(wrapper=True)
 def pytest_make_collect_report() -> Generator[None, Any, Any]:
     return _forbid_skip((yield))
+
+
+@pytest.fixture(scope="session")
+def real_bars() -> Path:
+    """Directory of real bars to hold ours against, for slow tests alone: they are nobody's to ship."""
+    if not (directory := os.environ.get("AGV2_REAL_BARS")):
+        pytest.skip("AGV2_REAL_BARS names no directory of real bars")
+    return Path(directory)
