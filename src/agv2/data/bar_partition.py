@@ -1,0 +1,100 @@
+"""Parquet files of stored bars, and one history laid over another."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+
+from agv2.core.arrays import FloatArray, IntArray
+from agv2.core.bars import Bars
+from agv2.core.errors import DataError
+from agv2.core.timeframes import Timeframe
+from agv2.data.durable_files import replace_durably
+
+__all__ = ["Overlay", "laid_over", "read_partitions", "write_partition"]
+
+_NUMBERS = ("open", "high", "low", "close", "volume", "spread")
+_SCHEMA = {"ts": pl.Datetime("us", "UTC"), **dict.fromkeys(_NUMBERS, pl.Float64())}
+_ROWS_PER_GROUP = 131_072  # small enough that DuckDB skips the groups outside a filter on `ts`
+
+
+class Overlay(NamedTuple):
+    """Two histories laid over each other."""
+
+    bars: Bars
+    inserted: int
+    """Stamps that only the new one has."""
+    replaced: int
+    """Stamps that both have, with different values."""
+
+
+def laid_over(old: Bars, new: Bars) -> Overlay:
+    """All bars of both; where both have a stamp, the bar of `new`.
+
+    Args:
+        old: stamps strictly rising.
+        new: stamps strictly rising, of the same symbol and timeframe.
+    """
+    place = np.searchsorted(old.ts_ns, new.ts_ns)
+    shared = np.zeros(len(new), dtype=np.bool_)
+    inside = place < len(old)
+    shared[inside] = old.ts_ns[place[inside]] == new.ts_ns[inside]
+    moved = np.zeros(int(shared.sum()), dtype=np.bool_)
+    for name in _NUMBERS:
+        before, after = getattr(old, name)[place[shared]], getattr(new, name)[shared]
+        moved |= ~((before == after) | (np.isnan(before) & np.isnan(after)))
+    stay = np.ones(len(old), dtype=np.bool_)
+    stay[place[shared]] = False
+    stamps = np.concatenate([old.ts_ns[stay], new.ts_ns])
+    order = np.argsort(stamps, kind="stable")
+    columns = [np.concatenate([getattr(old, name)[stay], getattr(new, name)])[order] for name in _NUMBERS]
+    bars = Bars(new.symbol, new.timeframe, stamps[order], *columns)
+    return Overlay(bars, inserted=int((~shared).sum()), replaced=int(moved.sum()))
+
+
+def write_partition(bars: Bars, path: Path) -> None:
+    """Replace `path` by `bars` in one step; unknown volumes and spreads become null."""
+    columns = {"ts": pl.Series((bars.ts_ns // 1000).astype("datetime64[us]")).dt.replace_time_zone("UTC")}
+    for name in _NUMBERS:
+        columns[name] = pl.Series(getattr(bars, name), dtype=pl.Float64, nan_to_null=True)
+    frame = pl.DataFrame(columns)
+    replace_durably(
+        path,
+        lambda name: frame.write_parquet(name, compression="zstd", statistics=True, row_group_size=_ROWS_PER_GROUP),
+    )
+
+
+def read_partitions(paths: Sequence[Path], symbol: str, timeframe: Timeframe) -> Bars:
+    """The bars of all files, which follow each other in time; none where there are no files.
+
+    Raises:
+        DataError: a file cannot be read or is not what `write_partition` writes.
+    """
+    if not paths:
+        return Bars(symbol, timeframe, np.empty(0, dtype=np.int64), *(np.empty(0) for _ in _NUMBERS))
+    try:
+        # Each file is opened once: polars given a path opens it twice, and a writer may replace it in between.
+        contents = [path.read_bytes() for path in paths]
+        frame = pl.read_parquet(contents, columns=list(_SCHEMA), hive_partitioning=False)
+        usable = dict(frame.schema) == _SCHEMA and not frame["ts"].null_count()
+        problem = "its columns are not those that AGV2 writes"
+    except (OSError, pl.exceptions.PolarsError) as error:
+        usable, problem = False, f"it cannot be read: {str(error).splitlines()[0]}"
+    if usable:
+        ts_ns: IntArray = frame["ts"].to_physical().to_numpy() * 1000
+        if (ts_ns[1:] > ts_ns[:-1]).all():
+            return Bars(symbol, timeframe, ts_ns, *(_numbers(frame[name]) for name in _NUMBERS))
+        problem = "its stamps do not rise"
+    if len(paths) > 1:  # which of them?
+        for path in paths:
+            read_partitions([path], symbol, timeframe)
+    raise DataError(f"{paths[-1]}: {problem}; remove the file and download or import its year again")
+
+
+def _numbers(column: pl.Series) -> FloatArray:
+    # Writable, for compiled kernels tell read-only arrays apart.
+    filled = column.fill_null(np.nan) if column.null_count() else column
+    values: FloatArray = filled.to_numpy(writable=True)
+    return values

@@ -1,0 +1,1 @@
+"""Vendors' files read into bars: one module a format, and what they share."""

@@ -1,0 +1,1 @@
+"""How the archive in PostgreSQL is reached: address, connections, migrations, statements."""
