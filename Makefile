@@ -36,6 +36,9 @@ parity:
 
 bench:
 	$(PYTHON) benchmarks/speed.py --record
+	$(PYTHON) benchmarks/resampling.py --record
+	$(PYTHON) benchmarks/archive.py --record
+	$(PYTHON) benchmarks/store.py
 
 docs:
 	$(PYTHON) -m pytest -q tests/test_docs.py tests/test_readme.py tests/test_surface.py

@@ -17,7 +17,7 @@ from tools.pin_requirements import main as pin_requirements
 from tools.pin_requirements import pinned_requirements
 
 ROOT = Path(__file__).resolve().parents[1]
-CONFIG_NAMES = {"backtest", "costs", "encoder", "markets", "risk", "rl_policy"}
+CONFIG_NAMES = {"backtest", "costs", "encoder", "markets", "quality", "risk", "rl_policy"}
 
 
 def normal(name: str) -> str:

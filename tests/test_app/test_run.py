@@ -40,7 +40,7 @@ def test_a_run_leaves_what_it_promises(finished_run: Path) -> None:
     for name in ("report.html", "summary.json", "provenance.json", "bundle/manifest.json", "folds/1/fold.json"):
         assert (finished_run / name).is_file(), name
     configs = {path.stem for path in (finished_run / "config").iterdir()}
-    assert configs == {"markets", "costs", "encoder", "rl_policy", "risk", "backtest"}
+    assert configs == {"markets", "costs", "encoder", "rl_policy", "risk", "backtest", "quality"}
     summary = summary_of(finished_run)
     assert set(summary) == {
         "schema", "symbols", "profile", "seed", "oos", "per_symbol", "significance", "baselines", "encoder",

@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from agv2.core.errors import DataError
-from agv2.data.bars_file import read_bars, read_portfolio, symbol_of, write_bars
+from agv2.data.bars_file import read_bars, read_portfolio, symbol_of, usable_bars, write_bars
 from agv2.data.synthetic import synthetic_bars
 
 START = datetime.datetime(2020, 1, 6, tzinfo=datetime.UTC)
@@ -208,15 +210,31 @@ def test_one_row(path: Path) -> None:
 @pytest.mark.parametrize("name", ["ts", "open", "high", "low", "close"])
 def test_a_missing_column(name: str, path: Path) -> None:
     columns = rows()
-    columns[name.upper()] = columns.pop(name)
+    columns["mine"] = columns.pop(name)
     problem = problem_of(written(columns, path))
     assert problem.startswith(f"no column {name} (found: ")
-    assert name.upper() in problem
+    assert "mine" in problem
     assert problem.endswith("rename or add what is missing")
 
 
+@pytest.mark.parametrize("name", ["ts", "open", "high", "low", "close"])
+def test_a_column_in_capitals_gets_its_own_hint(name: str, path: Path) -> None:
+    columns = rows()
+    columns[name.upper()] = columns.pop(name)
+    problem = problem_of(written(columns, path))
+    assert problem.startswith(f"no column {name} (found: ")
+    assert problem.endswith(f"names are lower case here: rename {name.upper()} to {name}")
+
+
+def test_a_column_in_capitals_beside_a_missing_one(path: Path) -> None:
+    columns = rows()
+    columns["Open"] = columns.pop("open")
+    del columns["close"]
+    assert problem_of(written(columns, path)).endswith("rename Open to open and add what is missing")
+
+
 @pytest.mark.parametrize(
-    ("value", "found"), [(None, "null"), (float("nan"), "nan"), (float("inf"), "inf"), (-float("inf"), "-inf")]
+    ("value", "found"), [(None, "null"), (float("nan"), "null"), (float("inf"), "inf"), (-float("inf"), "-inf")]
 )
 @pytest.mark.parametrize("name", ["open", "high", "low", "close"])
 def test_a_price_that_is_no_number(name: str, value: float | None, found: str, path: Path) -> None:
@@ -315,6 +333,16 @@ def test_a_file_of_two_timeframes(path: Path) -> None:
     )
 
 
+def test_a_stretch_of_longer_bars(path: Path) -> None:
+    columns = rows(60)
+    days = [START - (40 - i) * 24 * HOUR for i in range(20)]
+    columns["ts"] = days + [START + i * HOUR for i in range(40)]
+    assert problem_of(written(columns, path)) == (
+        "row 0 (2019-11-27 00:00:00 UTC) begins a stretch of longer bars among 1h bars; "
+        "split the file into one timeframe each"
+    )
+
+
 def test_rows_are_counted_as_in_the_file_even_after_repeated_ones(path: Path) -> None:
     columns = rows()
     columns["ts"] = [START + hours * HOUR for hours in (0, 1, 2, 3, 3.25, 4)]
@@ -377,3 +405,45 @@ def test_files_of_different_timeframes_are_refused(tmp_path: Path) -> None:
 def test_symbols_must_match_files_in_number(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="1 files but 2 symbols"):
         read_portfolio([written(rows(), tmp_path / "A.parquet")], ["X", "Y"])
+
+
+def test_a_portfolio_may_be_admitted_by_other_rules(tmp_path: Path) -> None:
+    columns = rows()
+    columns["close"][3] = None
+    path = written(columns, tmp_path / "A_1h.parquet")
+    (loaded,) = read_portfolio([path], None, usable_bars)
+    assert len(loaded.bars) == 5
+    assert loaded.notes == ("1 rows with missing, non-positive or impossible prices left out",)
+
+
+# ---------------------------------------------------------------------------------------------- anything
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.binary(max_size=400), st.booleans())
+def test_any_bytes_end_in_one_line(tmp_path: Path, content: bytes, with_magic: bool) -> None:
+    path = tmp_path / "ANY_1h.parquet"
+    path.write_bytes(b"PAR1" + content + b"PAR1" if with_magic else content)
+    problem_of(path)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_any_columns_end_in_bars_or_in_one_line(tmp_path: Path, data: st.DataObject) -> None:
+    columns: dict[str, Any] = rows(5)
+    for name in data.draw(st.sets(st.sampled_from(list(columns)), max_size=3), label="spoiled"):
+        kind = data.draw(st.sampled_from([st.floats(), st.integers(-(2**62), 2**62), st.text(), st.datetimes()]))
+        columns[name] = data.draw(st.lists(st.one_of(st.none(), kind), min_size=5, max_size=5), label=name)
+    for name in data.draw(st.sets(st.sampled_from(["ts", "open", "volume"]), max_size=1), label="dropped"):
+        del columns[name]
+    path = tmp_path / "ANY_1h.parquet"
+    pl.DataFrame(columns, strict=False).write_parquet(path)
+    try:
+        bars = read_bars(path).bars
+    except DataError:
+        problem_of(path)
+        return
+    assert (np.diff(bars.ts_ns) > 0).all()
+    assert (bars.low > 0).all()
+    assert (bars.low <= np.minimum(bars.open, bars.close)).all()
+    assert (bars.high >= np.maximum(bars.open, bars.close)).all()

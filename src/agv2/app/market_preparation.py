@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from agv2.app.quality_gate import AdmittedBars, admit_files
 from agv2.app.settings import Settings
 from agv2.backtest.tape import MarketTape
 from agv2.core.arrays import Float32Array, IntArray, RecordArray
@@ -13,7 +14,6 @@ from agv2.core.bars import Bars
 from agv2.core.errors import DataError
 from agv2.core.instruments import Instrument
 from agv2.core.timeframes import SessionCalendar
-from agv2.data.bars_file import LoadedBars, read_portfolio
 from agv2.features.pipeline import FeatureMatrix, compute_features
 from agv2.risk.config import RiskParams
 from agv2.sim.costs import Costs, SpreadSource
@@ -45,6 +45,8 @@ class PreparedMarket:
     costs: Costs
     bars_per_year: float
     notes: tuple[str, ...]
+    accepted_defects: tuple[str, ...] = ()
+    """Errors of the file that the user accepted, one sentence each."""
 
     def tape(self, stop: int, market_rows: Float32Array) -> MarketTape:
         """The market before bar `stop`, as simulations read it.
@@ -65,7 +67,12 @@ class PreparedMarket:
 
 
 def prepare_markets(
-    paths: Sequence[Path], symbols: Sequence[str], settings: Settings, most_bars: int | None = None
+    paths: Sequence[Path],
+    symbols: Sequence[str],
+    settings: Settings,
+    most_bars: int | None = None,
+    *,
+    accept_defects: bool = False,
 ) -> list[PreparedMarket]:
     """Read and check every file, and compute what is known at each bar; markets are in order of their symbols.
 
@@ -74,14 +81,14 @@ def prepare_markets(
         symbols: names for them, or none to take them from the file names.
         settings: markets, costs, limits and the encoder's window.
         most_bars: read no more than the first so many bars of each; None for all.
+        accept_defects: use bars with errors wherever that is possible.
 
     Raises:
-        DataError: a file cannot be used, or files cannot be one account; one line with file, row and remedy.
+        DataError: a file cannot be used or has errors that were not accepted, or files cannot be one account; one
+            line with file, row and remedy.
     """
-    markets = [
-        _prepare(path, loaded, settings, most_bars)
-        for path, loaded in zip(paths, read_portfolio(paths, symbols), strict=True)
-    ]
+    admitted = admit_files(paths, symbols, settings, accept_defects)
+    markets = [_prepare(path, each, settings, most_bars) for path, each in zip(paths, admitted, strict=True)]
     markets.sort(key=lambda market: market.bars.symbol)  # the order of the command line means nothing
     first = markets[0].instrument
     for market in markets:
@@ -93,9 +100,10 @@ def prepare_markets(
     return markets
 
 
-def _prepare(path: Path, loaded: LoadedBars, settings: Settings, most_bars: int | None) -> PreparedMarket:
+def _prepare(path: Path, admitted: AdmittedBars, settings: Settings, most_bars: int | None) -> PreparedMarket:
+    loaded = admitted.loaded
     bars = loaded.bars if most_bars is None else loaded.bars.slice(0, most_bars)
-    notes = [f"{bars.symbol}: {note}" for note in loaded.notes]
+    notes = [f"{bars.symbol}: {note}" for note in admitted.notes]
     instrument, is_default_market = settings.markets.instrument(bars.symbol, bars.ts_ns)
     entry, is_default_costs = settings.costs.entry(bars.symbol)
     missing = [name for name, absent in (("markets", is_default_market), ("costs", is_default_costs)) if absent]
@@ -127,6 +135,7 @@ def _prepare(path: Path, loaded: LoadedBars, settings: Settings, most_bars: int 
         costs=costs,
         bars_per_year=bars_per_year,
         notes=tuple(notes),
+        accepted_defects=admitted.accepted,
     )
 
 

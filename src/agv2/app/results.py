@@ -199,6 +199,7 @@ def _write_provenance(plan: RunPlan, trials: Trials, started_ns: int) -> None:
                     n_bars=len(market.bars),
                     first_ts_ns=int(market.bars.ts_ns[0]),
                     last_ts_ns=int(market.bars.ts_ns[-1]),
+                    accepted_defects=market.accepted_defects,
                 )
                 for market in plan.markets
             ],

@@ -36,6 +36,8 @@ class RunRequest:
     config_dir: Path | None = None
     overrides: tuple[Override, ...] = ()
     quiet: bool = False
+    accept_defects: bool = False
+    """Run on files whose bars have errors, wherever that is possible, and say so in every result."""
     clock: Clock = field(default_factory=SystemClock)
     command: tuple[str, ...] = ()
 
@@ -65,14 +67,15 @@ def make_plan(request: RunRequest) -> RunPlan:
 
     Raises:
         ConfigError: a setting is wrong.
-        DataError: a file cannot be used, or there are too few bars for the folds.
+        DataError: a file cannot be used or has errors that were not accepted, or there are too few bars for the folds.
     """
     settings = load_settings(request.config_dir, request.overrides)
     require_known_symbols(request.overrides, request.symbols or [symbol_of(path) for path in request.bars])
     smoke = os.environ.get("AGV2_SMOKE") == "1"
     profile_name = "smoke" if smoke else request.profile
     profile = settings.backtest.profiles[profile_name]  # type: ignore[index]  # one of the five names
-    markets = prepare_markets(request.bars, request.symbols, settings, SMOKE_BARS if smoke else None)
+    most_bars = SMOKE_BARS if smoke else None
+    markets = prepare_markets(request.bars, request.symbols, settings, most_bars, accept_defects=request.accept_defects)
     folds = _cut_folds(markets, settings, profile.folds, _SMOKE_TRAIN_FRAC if smoke else None)
     known = tuple(as_known_after(market, settings, own[0].test_lo) for market, own in zip(markets, folds, strict=True))
     notes = [note for market in known for note in market.notes]

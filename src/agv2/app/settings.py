@@ -1,4 +1,4 @@
-"""The six settings files of a run, read together."""
+"""The settings files of a run, read together."""
 
 import difflib
 from collections.abc import Sequence
@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from agv2.backtest.config import BacktestConfig
 from agv2.core.errors import ConfigError
 from agv2.data.config import MarketsConfig
+from agv2.data.quality.config import QualityConfig
 from agv2.models.config import EncoderConfig
 from agv2.risk.config import RiskConfig
 from agv2.rl.config import PolicyConfig
@@ -29,6 +30,7 @@ class Settings:
     rl_policy: PolicyConfig
     risk: RiskConfig
     backtest: BacktestConfig
+    quality: QualityConfig
 
     def by_file(self) -> dict[str, BaseModel]:
         """File name without `.yaml` → model."""
@@ -39,6 +41,7 @@ class Settings:
             "rl_policy": self.rl_policy,
             "risk": self.risk,
             "backtest": self.backtest,
+            "quality": self.quality,
         }
 
     def digest(self, symbols: Sequence[str], profile: str) -> str:
@@ -56,7 +59,8 @@ class Settings:
             "backtest": self.backtest.model_copy(update={"profiles": {}}),
         }
         for place, symbol in enumerate(sorted(symbols)):
-            used[f"market {place}"] = self.markets.entry(symbol)[0]
+            # What a venue calls the symbol changes nothing in a run.
+            used[f"market {place}"] = self.markets.entry(symbol)[0].model_copy(update={"venue_names": {}})
             used[f"costs {place}"] = self.costs.entry(symbol)[0]
         return config_digest(used)
 
@@ -87,7 +91,7 @@ def require_known_symbols(overrides: Sequence[Override], symbols: Sequence[str])
 
 
 def load_settings(directory: Path | None, overrides: Sequence[Override]) -> Settings:
-    """Read the six files: shipped, then from `directory`, then `overrides`.
+    """Read the files: shipped, then from `directory`, then `overrides`.
 
     Raises:
         ConfigError: a file, key or value is wrong.
@@ -99,4 +103,5 @@ def load_settings(directory: Path | None, overrides: Sequence[Override]) -> Sett
         rl_policy=load_config(PolicyConfig, "rl_policy", directory, overrides),
         risk=load_config(RiskConfig, "risk", directory, overrides),
         backtest=load_config(BacktestConfig, "backtest", directory, overrides),
+        quality=load_config(QualityConfig, "quality", directory, overrides),
     )

@@ -34,6 +34,8 @@ class BarsSource:
     n_bars: int
     first_ts_ns: int
     last_ts_ns: int
+    accepted_defects: Sequence[str] = ()
+    """Errors of the file that the user chose to run on, one sentence each."""
 
 
 @dataclass(frozen=True, slots=True)

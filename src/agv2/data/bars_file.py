@@ -2,24 +2,43 @@
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
-from agv2.core.arrays import BoolArray, FloatArray, IntArray
 from agv2.core.bars import Bars
 from agv2.core.errors import DataError
-from agv2.core.timeframes import Timeframe
 from agv2.data.parquet_columns import moment_text, read_columns
+from agv2.data.quality.price_rules import price_problem
+from agv2.data.quality.repair import Cleaned, cleaned
+from agv2.data.quality.stamp_rules import first_fall, repeated_stamps
+from agv2.data.raw_bars import COLUMNS, RawBars
 
-__all__ = ["LoadedBars", "read_bars", "read_portfolio", "symbol_of", "write_bars"]
+__all__ = [
+    "LoadedBars",
+    "RawFile",
+    "read_bars",
+    "read_portfolio",
+    "read_rows",
+    "symbol_of",
+    "usable_bars",
+    "write_bars",
+]
 
-_NUMBERS = ("open", "high", "low", "close", "volume", "spread")
-_NS_PER_MINUTE = 60_000_000_000
 _RESERVED_SYMBOL = "ACCOUNT"  # names the sum of all books in a run's equity table
+
+
+@dataclass(frozen=True, slots=True)
+class RawFile:
+    """Rows of one file, none judged or left out."""
+
+    path: Path
+    raw: RawBars
+    sha256: str
+    """Hexadecimal digest of the file's bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,31 +63,23 @@ def symbol_of(path: Path) -> str:
     return path.stem.partition("_")[0]
 
 
-def read_portfolio(paths: Sequence[Path], symbols: Sequence[str] | None = None) -> list[LoadedBars]:
+def read_portfolio(
+    paths: Sequence[Path], symbols: Sequence[str] | None = None, admit: Callable[[RawFile], LoadedBars] | None = None
+) -> list[LoadedBars]:
     """Bars of several files that are traded together, in the order given.
 
     Args:
         paths: at least one Parquet file.
         symbols: a symbol for each file; None or empty: from the file names.
+        admit: makes bars of a file's rows, or refuses them; None: as `read_bars`.
 
     Raises:
         DataError: two files have one symbol, a symbol is empty or reserved, numbers of files and symbols differ,
             timeframes differ, or a file cannot be used.
     """
-    names = list(symbols) if symbols else [symbol_of(path) for path in paths]
-    if len(names) != len(paths):
-        raise DataError(f"{len(paths)} files but {len(names)} symbols: give --symbol once per file, or not at all")
-    for i, (path, name) in enumerate(zip(paths, names, strict=True)):
-        if name == _RESERVED_SYMBOL:
-            raise DataError(f"{path}: the symbol {name} is taken by the sum of all books; choose another with --symbol")
-        if any(letter in "/\\" or not letter.isprintable() for letter in name):
-            raise DataError(f"{path}: {name!r} is no symbol; choose one without slashes with --symbol")
-        if not name.strip():
-            raise DataError(f"{path}: the file name gives no symbol; name it with --symbol")
-        if name in names[:i]:
-            other = paths[names.index(name)]
-            raise DataError(f"{path}: {other} is {name} too; tell them apart with --symbol, once per file")
-    loaded = [read_bars(path, name) for path, name in zip(paths, names, strict=True)]
+    names = _portfolio_symbols(paths, symbols)
+    judge = admit or _strictly
+    loaded = [judge(read_rows(path, name)) for path, name in zip(paths, names, strict=True)]
     first = loaded[0].bars
     for path, each in zip(paths, loaded, strict=True):
         if each.bars.timeframe != first.timeframe:
@@ -79,11 +90,38 @@ def read_portfolio(paths: Sequence[Path], symbols: Sequence[str] | None = None) 
     return loaded
 
 
+def read_rows(path: Path, symbol: str | None = None) -> RawFile:
+    """Rows of one Parquet file as they are: columns `ts` (bar open), `open`, `high`, `low`, `close`, maybe others.
+
+    Args:
+        path: the file.
+        symbol: its symbol; None: from the file name.
+
+    Raises:
+        DataError: the file cannot be read; one line with file, row (from 0) and remedy.
+    """
+    content = _content(path)
+    raw = read_columns(path, content, symbol or symbol_of(path))
+    return RawFile(path, raw, hashlib.sha256(content).hexdigest())
+
+
+def usable_bars(file: RawFile) -> LoadedBars:
+    """The bars among the rows of a file: whatever no run can use is left out, each kind with a note that counts it.
+
+    Raises:
+        DataError: too little is left, or bars are not whole minutes.
+    """
+    try:
+        return _loaded(file, cleaned(file.raw))
+    except DataError as error:
+        raise DataError(f"{file.path}: {error}") from None
+
+
 def read_bars(path: Path, symbol: str | None = None) -> LoadedBars:
     """Bars of one Parquet file with columns `ts` (bar open), `open`, `high`, `low`, `close`, maybe `volume`, `spread`.
 
     Repeated identical rows are dropped, unknown volumes and spreads become NaN, and stamps become UTC: each with a
-    note. Nothing else is repaired.
+    note. Rows of which that does not make bars are refused; `usable_bars` would leave them out.
 
     Args:
         path: the file.
@@ -95,16 +133,7 @@ def read_bars(path: Path, symbol: str | None = None) -> LoadedBars:
     Raises:
         DataError: the file cannot be read or its bars cannot be used; one line with file, row (from 0) and remedy.
     """
-    content = _content(path)
-    columns = read_columns(path, content)
-    ts_ns, notes = columns.ts_ns, list(columns.notes)
-    table = np.column_stack([*columns.prices.values(), columns.volume, columns.spread])
-    keep = _distinct(path, ts_ns, table, notes)
-    _require_possible_prices(path, ts_ns, columns.prices)
-    ts_ns, table = ts_ns[keep], table[keep]
-    timeframe = _timeframe(path, ts_ns, np.flatnonzero(keep), notes)
-    bars = Bars(symbol or symbol_of(path), timeframe, ts_ns, *(np.ascontiguousarray(column) for column in table.T))
-    return LoadedBars(bars, tuple(notes), hashlib.sha256(content).hexdigest(), _content_hash(bars))
+    return _strictly(read_rows(path, symbol))
 
 
 def write_bars(bars: Bars, path: Path) -> None:
@@ -113,7 +142,7 @@ def write_bars(bars: Bars, path: Path) -> None:
     The file appears under its name only when it is complete.
     """
     columns = {"ts": pl.Series((bars.ts_ns // 1000).astype("datetime64[us]")).dt.replace_time_zone("UTC")}
-    for name in _NUMBERS:
+    for name in COLUMNS:
         columns[name] = pl.Series(getattr(bars, name), dtype=pl.Float64, nan_to_null=True)
     unfinished = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
@@ -134,65 +163,80 @@ def _content(path: Path) -> bytes:
         raise DataError(f"{path}: cannot be read ({error.strerror}); check its permissions") from error
 
 
-def _distinct(path: Path, ts_ns: IntArray, table: FloatArray, notes: list[str]) -> BoolArray:
-    """Which rows to keep: all but those that repeat the row before them."""
-    keep = np.ones(ts_ns.size, dtype=np.bool_)
-    repeated = np.flatnonzero(np.diff(ts_ns) == 0) + 1
-    for row in repeated:
-        if not np.array_equal(table[row], table[row - 1], equal_nan=True):
-            raise DataError(
-                f"{path}: rows {row - 1} and {row} are both stamped {moment_text(ts_ns[row])} but differ; "
-                "keep the right one and remove the other"
-            )
-    keep[repeated] = False
-    if repeated.size:
-        notes.append(f"{repeated.size} rows repeated the row before them: dropped")
-    return keep
+def _portfolio_symbols(paths: Sequence[Path], symbols: Sequence[str] | None) -> list[str]:
+    names = list(symbols) if symbols else [symbol_of(path) for path in paths]
+    if len(names) != len(paths):
+        raise DataError(f"{len(paths)} files but {len(names)} symbols: give --symbol once per file, or not at all")
+    for i, (path, name) in enumerate(zip(paths, names, strict=True)):
+        if name == _RESERVED_SYMBOL:
+            raise DataError(f"{path}: the symbol {name} is taken by the sum of all books; choose another with --symbol")
+        if any(letter in "/\\" or not letter.isprintable() for letter in name):
+            raise DataError(f"{path}: {name!r} is no symbol; choose one without slashes with --symbol")
+        if not name.strip():
+            raise DataError(f"{path}: the file name gives no symbol; name it with --symbol")
+        if name in names[:i]:
+            other = paths[names.index(name)]
+            raise DataError(f"{path}: {other} is {name} too; tell them apart with --symbol, once per file")
+    return names
 
 
-def _require_possible_prices(path: Path, ts_ns: IntArray, prices: dict[str, FloatArray]) -> None:
-    high, low = prices["high"], prices["low"]
-    checks = [(high < low, "high is below low")]
-    for name in ("open", "close"):
-        checks.append(((prices[name] > high) | (prices[name] < low), f"{name} lies outside low to high"))
-    for bad, problem in checks:
-        if bad.any():
-            row = int(np.argmax(bad))
-            found = ", ".join(f"{name} {values[row]:g}" for name, values in prices.items())
-            raise DataError(
-                f"{path}: row {row} ({moment_text(ts_ns[row])}): {problem} ({found}); correct or remove the row"
-            )
+def _strictly(file: RawFile) -> LoadedBars:
+    """The bars of a file, refused unless every row is one."""
+    _require_usable_rows(file.path, file.raw)
+    try:
+        usable = cleaned(file.raw)
+    except DataError as error:
+        raise DataError(f"{file.path}: {error}") from None
+    _require_one_length(file.path, usable)
+    return _loaded(file, usable)
 
 
-def _timeframe(path: Path, ts_ns: IntArray, rows: IntArray, notes: list[str]) -> Timeframe:
-    """Commonest step between stamps, the shorter of two that are equally common; `rows` are their rows in the file."""
-    if ts_ns.size < 2:
-        raise DataError(f"{path}: one bar only, so its timeframe cannot be told; export more bars")
-    steps = np.diff(ts_ns)
-    lengths, counts = np.unique(steps, return_counts=True)
-    length = int(lengths[np.argmax(counts)])
-    if length % _NS_PER_MINUTE:
+def _require_usable_rows(path: Path, raw: RawBars) -> None:
+    """Refuse the first row that is no bar, or that contradicts another."""
+    if (row := first_fall(raw)) is not None:
         raise DataError(
-            f"{path}: bars are mostly {length / 1e9:g} s apart, expected whole minutes; aggregate them to bars of 1m "
-            "or more"
+            f"{path}: row {row} ({moment_text(raw.ts_ns[row])}) is earlier than the row before it; sort the file by ts"
         )
-    timeframe = Timeframe(length // _NS_PER_MINUTE)
-    early = steps < length
-    if (2 * steps < length).any():
-        i = int(np.argmax(2 * steps < length)) + 1
+    if (fault := price_problem(raw)) is not None:
+        row, problem = fault
+        raise DataError(f"{path}: row {row} ({moment_text(raw.ts_ns[row])}): {problem}; correct or remove the row")
+    repeated = repeated_stamps(raw)
+    different = np.flatnonzero(repeated.repeats & ~repeated.identical)
+    if different.size:
+        row = int(different[0])
         raise DataError(
-            f"{path}: row {rows[i]} ({moment_text(ts_ns[i])}) opens before the {timeframe.name} bar before it has "
-            "closed; split the file into one timeframe each"
+            f"{path}: rows {row - 1} and {row} are both stamped {moment_text(raw.ts_ns[row])} but differ; "
+            "keep the right one and remove the other"
         )
-    if early.any():
-        notes.append(f"{int(early.sum())} bars are cut short by the next one, as where clocks change")
-    return timeframe
+
+
+def _require_one_length(path: Path, usable: Cleaned) -> None:
+    """Refuse rows of another bar length than the commonest."""
+    length = usable.granularity
+    for odd, problem in (
+        (length.finer, f"opens before the {length.timeframe.name} bar before it has closed"),
+        (length.coarser, f"begins a stretch of longer bars among {length.timeframe.name} bars"),
+    ):
+        if odd.any():
+            i = int(np.argmax(odd))
+            raise DataError(
+                f"{path}: row {usable.rows[i]} ({moment_text(usable.raw.ts_ns[i])}) {problem}; "
+                "split the file into one timeframe each"
+            )
+
+
+def _loaded(file: RawFile, usable: Cleaned) -> LoadedBars:
+    bars = usable.bars()
+    notes = [*file.raw.notes, *usable.done]
+    if usable.granularity.cut_short:
+        notes.append(f"{usable.granularity.cut_short} bars are cut short by the next one, as where clocks change")
+    return LoadedBars(bars, tuple(notes), file.sha256, _content_hash(bars))
 
 
 def _content_hash(bars: Bars) -> str:
     digest = hashlib.sha256(f"{bars.timeframe.minutes} {len(bars)}".encode())
     digest.update(bars.ts_ns.astype("<i8").tobytes())
-    for name in _NUMBERS:
+    for name in COLUMNS:
         values = getattr(bars, name)
         digest.update(np.where(np.isnan(values), np.nan, values).astype("<f8").tobytes())  # one NaN, not many
     return digest.hexdigest()

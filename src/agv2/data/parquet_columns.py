@@ -1,7 +1,7 @@
-"""The columns of a Parquet file of bars, each value checked by itself."""
+"""The columns of a Parquet file of bars, as they are."""
 
 import io
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +9,9 @@ import polars as pl
 
 from agv2.core.arrays import FloatArray, IntArray
 from agv2.core.errors import DataError
+from agv2.data.raw_bars import RawBars
 
-__all__ = ["RawColumns", "moment_text", "read_columns"]
+__all__ = ["moment_text", "read_columns"]
 
 _PRICES = ("open", "high", "low", "close")
 _OPTIONAL = ("volume", "spread")
@@ -19,34 +20,21 @@ _EARLIEST_NS = 0
 _LATEST_NS = 7_258_118_400_000_000_000  # 2200-01-01
 
 
-@dataclass(frozen=True, slots=True)
-class RawColumns:
-    """Rows as the file has them, repeated ones included."""
-
-    ts_ns: IntArray
-    """(n_rows,) bar opens, nanoseconds UTC, never falling."""
-    prices: dict[str, FloatArray]
-    """Open, high, low, close by name, each (n_rows,) finite and above zero."""
-    volume: FloatArray
-    """(n_rows,) NaN where unknown."""
-    spread: FloatArray
-    """(n_rows,) NaN where unknown."""
-    notes: tuple[str, ...]
-    """One phrase each on what was assumed or left out."""
-
-
-def read_columns(path: Path, content: bytes) -> RawColumns:
-    """Columns of the Parquet file `path` whose bytes are `content`.
+def read_columns(path: Path, content: bytes, symbol: str) -> RawBars:
+    """Rows of the Parquet file `path` whose bytes are `content`, none judged, left out or moved.
 
     Raises:
-        DataError: it is no Parquet file, lacks a column, or a value cannot be used; one line with file, row, remedy.
+        DataError: it is no Parquet file, lacks a column, or stamps or columns are of a kind that cannot be read; one
+            line with file, row and remedy.
     """
     frame = _frame(path, content)
     notes: list[str] = []
     ts_ns = _stamps(path, frame, notes)
-    prices = {name: _prices(path, frame, name, ts_ns) for name in _PRICES}
-    volume, spread = (_extra(path, frame, name, notes) for name in _OPTIONAL)
-    return RawColumns(ts_ns, prices, volume, spread, tuple(notes))
+    open_, high, low, close = (_numbers(path, frame, name) for name in _PRICES)
+    volume, spread = (
+        _numbers(path, frame, name) if name in frame.columns else np.full(frame.height, np.nan) for name in _OPTIONAL
+    )
+    return RawBars(symbol, ts_ns, open_, high, low, close, volume, spread, tuple(notes))
 
 
 def moment_text(ts_ns: int) -> str:
@@ -69,7 +57,7 @@ def _frame(path: Path, content: bytes) -> pl.DataFrame:
         missing = [name for name in ("ts", *_PRICES) if name not in known]
         if missing:
             raise DataError(
-                f"{path}: no column {', '.join(missing)} (found: {', '.join(known)}); rename or add what is missing"
+                f"{path}: no column {', '.join(missing)} (found: {', '.join(known)}); {_rename_hint(missing, known)}"
             )
         wanted = ["ts", *_PRICES, *(name for name in _OPTIONAL if name in known)]
         frame = pl.read_parquet(io.BytesIO(content), columns=wanted, use_pyarrow=False)
@@ -80,8 +68,18 @@ def _frame(path: Path, content: bytes) -> pl.DataFrame:
     return frame
 
 
+def _rename_hint(missing: Sequence[str], known: Iterable[str]) -> str:
+    """What to do about missing columns; those whose name differs only in case are named."""
+    by_lower = {name.strip().lower(): name for name in known}
+    pairs = [f"{by_lower[name]} to {name}" for name in missing if name in by_lower]
+    if not pairs:
+        return "rename or add what is missing"
+    rest = "" if len(pairs) == len(missing) else " and add what is missing"
+    return f"names are lower case here: rename {', '.join(pairs)}{rest}"
+
+
 def _stamps(path: Path, frame: pl.DataFrame, notes: list[str]) -> IntArray:
-    """Bar opens in nanoseconds UTC, never falling."""
+    """Bar opens in nanoseconds UTC, in the order of the file."""
     series = frame["ts"]
     dtype = series.dtype
     if not isinstance(dtype, pl.Datetime):
@@ -105,38 +103,7 @@ def _stamps(path: Path, frame: pl.DataFrame, notes: list[str]) -> IntArray:
             "2200; check the unit of ts"
         )
     ts_ns: IntArray = counts * ns_per_unit
-    falling = np.diff(ts_ns) < 0
-    if falling.any():
-        row = int(np.argmax(falling)) + 1
-        raise DataError(
-            f"{path}: row {row} ({moment_text(ts_ns[row])}) is earlier than the row before it; sort the file by ts"
-        )
     return ts_ns
-
-
-def _prices(path: Path, frame: pl.DataFrame, name: str, ts_ns: IntArray) -> FloatArray:
-    """One price column, every value finite and above zero."""
-    values = _numbers(path, frame, name)
-    for bad, problem in ((~np.isfinite(values), "is not a number"), (values <= 0.0, "is not above zero")):
-        if bad.any():
-            row = int(np.argmax(bad))
-            found = "null" if frame[name][row] is None else f"{values[row]:g}"
-            raise DataError(
-                f"{path}: row {row} ({moment_text(ts_ns[row])}): {name} {found} {problem}; correct or remove the row"
-            )
-    return values
-
-
-def _extra(path: Path, frame: pl.DataFrame, name: str, notes: list[str]) -> FloatArray:
-    """Volume or spread, NaN where unknown or impossible."""
-    if name not in frame.columns:
-        return np.full(frame.height, np.nan)
-    values = _numbers(path, frame, name)
-    impossible = (values < 0.0) | np.isinf(values)
-    if impossible.any():
-        notes.append(f"{name} is negative or infinite in {int(impossible.sum())} rows: taken as unknown there")
-        values[impossible] = np.nan
-    return values
 
 
 def _numbers(path: Path, frame: pl.DataFrame, name: str) -> FloatArray:

@@ -28,6 +28,9 @@ def run(
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue a run that was stopped, from its last finished stage.")
     ] = False,
+    accept_defects: Annotated[
+        bool, typer.Option("--accept-defects", help="Run on bars with errors; every result says so.")
+    ] = False,
     config: ConfigOption = None,
     overrides: SetOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print summary.json to standard output when done.")] = False,
@@ -48,6 +51,7 @@ def run(
             profile=profile,
             seed=seed,
             resume=resume,
+            accept_defects=accept_defects,
             config_dir=config,
             overrides=settings,
             command=("agv2", *sys.argv[1:]),

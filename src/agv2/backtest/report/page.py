@@ -30,6 +30,7 @@ _VERDICTS = {"no evidence": "none", "weak evidence": "weak", "strong evidence": 
 _SYMBOL_KEYS = ("net_return", "sharpe", "max_drawdown", "trades", "hit_rate", "expectancy_r", "break_even_cost_frac")
 _AFTER_A_SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z])")
 _LONGEST_CLAIM = 60  # characters that look well in the largest type
+_ACCEPTED = "DEFECTS ACCEPTED"  # in notes on bars that the user ran on although they have errors
 _UNDEFINED = re.compile(r"(oos|per_symbol|significance|baselines|encoder)\.\S+: ")
 _TRADE_ROWS = 100  # newest trades listed as a table under the candles
 
@@ -100,6 +101,7 @@ def render_report(run_dir: Path) -> str:
         symbol_labels=[m.label for _, rows in metric_table(record) for m, _ in rows if m.key in _SYMBOL_KEYS],
         notes=[note for note in record.summary["notes"] if not _UNDEFINED.match(note)],
         undefined=[note for note in record.summary["notes"] if _UNDEFINED.match(note)],
+        accepted_defects=[note for note in record.summary["notes"] if _ACCEPTED in note],
         config=record.config,
         provenance=list(_flat(record.provenance)),
         runtimes=[(in_words(k), format_number(v, Unit.SECONDS)) for k, v in _numbers(record.summary["runtime_s"])],

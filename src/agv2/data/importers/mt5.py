@@ -12,9 +12,7 @@ from agv2.data.importers.vendor_rows import ReadOptions, VendorFormat, VendorRow
 
 __all__ = ["MT5"]
 
-_NAME = re.compile(
-    r"([A-Za-z0-9.#&+!-]+)_(?:M\d{1,2}|H\d{1,2}|Daily|Weekly|Monthly|D1|W1|MN1)(?:_\d{12}_\d{12}|_\d{8}_\d{8})?"
-)
+_NAME = re.compile(r"([A-Za-z0-9.#&+!-]+)_(?:M\d{1,2}|H\d{1,2}|Daily|Weekly|Monthly|D1|W1|MN1)(?:_\d{4,12}){0,2}")
 _PRICES = ("<open>", "<high>", "<low>", "<close>")
 
 

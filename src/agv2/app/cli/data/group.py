@@ -2,7 +2,7 @@
 
 import typer
 
-from agv2.app.cli.data import download, export, import_bars, status, stream, sync, synth
+from agv2.app.cli.data import check, download, export, import_bars, status, stream, sync, synth
 
 __all__ = ["app"]
 
@@ -16,6 +16,7 @@ def _root() -> None:
 
 app.command(name="download")(download.download)
 app.command(name="import")(import_bars.import_bars)
+app.command(name="check")(check.check)
 app.command(name="export")(export.export)
 app.command(name="status")(status.status)
 app.command(name="stream")(stream.stream)

@@ -1,0 +1,1 @@
+"""What can be wrong with bars: one module a family of checks, and the repairs."""
