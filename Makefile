@@ -28,6 +28,7 @@ contracts:
 test:
 	$(PYTHON) -m pytest -q -n 2
 
+# AGV2_REAL_BARS and AGV2_RAW_SAMPLES name directories of bars and vendors' files of your own to hold it against.
 test-slow:
 	$(PYTHON) -m pytest -q -n 2 -m slow
 

@@ -24,21 +24,49 @@ def normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def declared() -> set[str]:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    return {normal(name) for name in project["dependencies"]}
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+USED_WHERE_NAMED = ("postgres", "redis")  # extras whose packages are loaded only where an address is configured
 
 
-def imported() -> dict[str, str]:
-    """Top-level name of each foreign import under src, and a file that has it."""
+def extra(name: str) -> list[str]:
+    """Names in an extra; one extra may hold others, as `agv2[postgres]`."""
+    names = []
+    for each in PROJECT["optional-dependencies"][name]:
+        requirement = Requirement(each)
+        names += (
+            [inner for part in requirement.extras for inner in extra(part)] if requirement.name == "agv2" else [each]
+        )
+    return [Requirement(each).name for each in names]
+
+
+def declared(*extras: str) -> set[str]:
+    return {normal(name) for name in [*PROJECT["dependencies"], *(each for name in extras for each in extra(name))]}
+
+
+def imported(*, at_once: bool) -> dict[str, str]:
+    """Top-level name of each foreign import under src, and a file that has it.
+
+    Args:
+        at_once: only those that are carried out when the module is loaded.
+    """
     found: dict[str, str] = {}
     for path in (ROOT / "src").rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        for node in tree.body if at_once else ast.walk(tree):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             if isinstance(node, ast.ImportFrom) and node.module:
                 names = [node.module]
             found.update({name.partition(".")[0]: path.name for name in names})
     return {name: path for name, path in found.items() if name not in sys.stdlib_module_names and name != "agv2"}
+
+
+def undeclared(imports: dict[str, str], known: set[str]) -> set[str]:
+    distributions = importlib.metadata.packages_distributions()
+    return {
+        f"{name} in {path}"
+        for name, path in imports.items()
+        if not known & {normal(each) for each in distributions.get(name, [name])}
+    }
 
 
 def test_requirements_are_generated_from_the_pins() -> None:
@@ -52,13 +80,11 @@ def test_a_dependency_without_a_pin_is_an_error() -> None:
 
 
 def test_every_import_is_a_declared_dependency() -> None:
-    distributions = importlib.metadata.packages_distributions()
-    undeclared = {
-        f"{name} in {path}"
-        for name, path in imported().items()
-        if not declared() & {normal(each) for each in distributions.get(name, [name])}
-    }
-    assert not undeclared
+    assert undeclared(imported(at_once=False), declared(*USED_WHERE_NAMED)) == set()
+
+
+def test_what_an_extra_brings_is_not_needed_to_load_a_module() -> None:
+    assert undeclared(imported(at_once=True), declared()) == set()
 
 
 def test_constraints_name_no_host_and_no_path() -> None:
@@ -70,8 +96,7 @@ def test_constraints_name_no_host_and_no_path() -> None:
 def test_everything_that_is_pulled_in_is_pinned() -> None:
     lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
     pinned = {normal(line.partition("==")[0]) for line in lines}
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    waiting = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+    waiting = [*PROJECT["dependencies"], *extra("dev")]
     seen: set[str] = set()
     while waiting:
         name = normal(waiting.pop())

@@ -71,6 +71,7 @@ def venue() -> Iterator[dict[str, str]]:
             "TL_EMAIL": login.email,
             "TL_PASSWORD": login.password,
             "TL_SERVER": login.server,
+            "TL_ACC_NUM": "1",
         }
 
 

@@ -224,6 +224,12 @@ with PostgresManager(sys.argv[1]) as archive:
 """
 
 
+def test_a_store_that_cannot_be_is_one_clear_line(archive: PostgresManager, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(DataError, match="cannot be written"):
+        sync_archive(archive, BarStore(tmp_path / "file" / "bars"))
+
+
 @pytest.mark.parametrize("year", [1, 2, 3, 4])
 def test_a_sync_killed_at_any_point_is_completed_by_the_next(
     archive: PostgresManager, store: BarStore, postgres_url: str, year: int

@@ -276,6 +276,23 @@ def test_an_unwritable_root_is_one_clear_line(tmp_path: Path) -> None:
         BarStore(tmp_path / "file").write(bars_of([1.0]))
 
 
+@pytest.mark.skipif(os.name == "nt", reason="no limit on the length of files")
+def test_a_full_disk_is_one_clear_line_and_leaves_the_old_file(tmp_path: Path) -> None:
+    import resource
+
+    store, bars = BarStore(tmp_path), some_bars(8_000)
+    store.write(bars.slice(0, 10))
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, limits[1]))
+    try:
+        with pytest.raises(DataError, match="cannot be written .*free space"):
+            store.write(bars)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert same(store.read("TEST", HOUR), bars.slice(0, 10))
+    assert not list(tmp_path.rglob("*.unfinished"))
+
+
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
     def fail(name: Path) -> None:
         name.write_bytes(b"half")

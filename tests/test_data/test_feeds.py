@@ -61,7 +61,7 @@ class Venue:
         if call <= len(self.failures) and (failure := self.failures[call - 1]) is not None:
             raise failure
         now, truth = self.clock.now_ns(), self.truth
-        assert to_ns - from_ns <= self.max_bars * timeframe.nanoseconds
+        assert (to_ns - from_ns) // timeframe.nanoseconds + 1 <= self.max_bars, "more is rejected"
         late = np.array([self.delay_s.get(int(ts), 0.0) * SECOND_NS for ts in truth.ts_ns])
         begun = (truth.ts_ns < now) & ((truth.close_ns > now) | (truth.close_ns + late <= now))
         rows = np.flatnonzero(begun & (truth.ts_ns >= from_ns) & (truth.ts_ns <= to_ns))
@@ -171,6 +171,30 @@ async def test_an_outage_is_waited_out_and_caught_up_with_one_line_each() -> Non
     assert [line["event"] for line in lines] == ["feed interrupted", "feed back"]
 
 
+async def test_an_outage_of_days_is_waited_out() -> None:
+    truth = _minutes(5)
+    failures = [RetryableVenueError("maintenance")] * 1100
+    venue = Venue(truth, ReplayClock(int(truth.close_ns[-1])), failures=failures)
+    pauses: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+
+    feed = LiveFeed(
+        venue,
+        truth.symbol,
+        truth.timeframe,
+        truth.timeframe,
+        ROUND_THE_CLOCK,
+        start_ns=int(truth.ts_ns[0]),
+        clock=venue.clock,
+        sleep=sleep,
+    )
+    first = await anext(feed.bars())
+    _assert_same([first], truth)
+    assert pauses == [5.0, 10.0, 20.0, 40.0, *[60.0] * 1096]
+
+
 async def test_a_refusal_that_will_not_pass_ends_the_feed() -> None:
     truth = _minutes(10)
     venue = Venue(truth, ReplayClock(int(truth.ts_ns[0])), failures=[FinalVenueError("logged out")])
@@ -185,6 +209,14 @@ async def test_a_feed_that_starts_late_catches_up_in_pages() -> None:
     given_bars = await _collected(_feed(venue, "5m", start_row=10))
     expected = aggregate_bars(truth.slice(10, len(truth)), Timeframe(5), ROUND_THE_CLOCK)
     _assert_same(given_bars, expected)
+
+
+async def test_a_gap_longer_than_a_page_inside_an_open_bar_is_passed() -> None:
+    truth = _minutes(600, missing=tuple(range(20, 150)))
+    venue = Venue(truth, ReplayClock(int(truth.close_ns[-1])), max_bars=25)
+    given_bars = await _collected(_feed(venue, "8h"))
+    _assert_same(given_bars, aggregate_bars(truth, Timeframe(480), ROUND_THE_CLOCK))
+    assert len(venue.asked) < 60
 
 
 async def test_the_bus_hears_of_each_bar_first() -> None:

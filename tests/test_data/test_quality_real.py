@@ -9,6 +9,8 @@ from agv2.data.quality.findings import Finding, Severity
 from agv2.data.quality_checks import check_bars
 from tests.quality_markets import SETTINGS, market_of
 
+pytestmark = pytest.mark.slow
+
 ERRORS = {
     "DIA_1m": {"conflicting_duplicates": 6},
     "QQQ_1m": {"conflicting_duplicates": 7},

@@ -1,5 +1,4 @@
 import dataclasses
-import functools
 
 import numpy as np
 import pytest
@@ -18,7 +17,6 @@ from agv2.utils.config import load_config
 SEEDS = range(101, 113)
 
 
-@functools.cache
 def made(symbol: str, edge: str, strength: float, seed: int, n_bars: int = 12_000) -> InstrumentMarket:
     config = load_config(MarketsConfig, "markets").entry(symbol)[0]
     return instrument_market(MarketRequest(symbol, edge, strength, n_bars=n_bars, seed=seed), config)

@@ -6,7 +6,7 @@ import math
 import os
 import subprocess
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +124,15 @@ def test_a_gaussian_walk_has_the_statistics_of_one() -> None:
     for unknown in (found.weekend_gap, found.break_gap, found.volume_correlation, found.spread_frac):
         assert math.isnan(unknown)
     assert np.isnan(found.spread_profile).all()
+
+
+def test_an_unknown_spread_here_and_there_hides_no_others() -> None:
+    bars = a_walk(5_000)
+    known = 1e-4 * bars.close
+    patchy = np.where(np.arange(len(bars)) % 7 == 0, np.nan, known)
+    found = market_statistics(replace(bars, spread=patchy))
+    assert found.spread_frac == pytest.approx(1e-4)
+    assert np.allclose(found.spread_profile, 1.0, atol=0.1)
 
 
 def test_too_few_bars_say_nothing() -> None:

@@ -247,6 +247,24 @@ async def test_a_write_without_a_connection_was_not_carried_out(
     assert venue.count(method, path) == 1
 
 
+@pytest.mark.parametrize(("method", "path", "write"), WRITES)
+async def test_a_write_is_not_sent_after_a_long_wait_for_tokens(
+    venue: ScriptedVenue, method: str, path: str, write: Write
+) -> None:
+    def silent(request: httpx.Request) -> httpx.Response:
+        venue.time.ns += 60 * 10**9
+        raise httpx.ReadTimeout("slow")
+
+    venue.on("POST", "/auth/jwt/refresh", silent)
+    venue.on("GET", QUOTES, QUOTE)
+    async with connected(venue) as client:
+        await client.quote(EURUSD)
+        venue.time.ns += (3600 - 100) * 10**9  # due for a refresh, not over
+        with pytest.raises(RetryableVenueError, match="tokens for it came only after 60 s"):
+            await write(client)
+    assert venue.count(method, path) == 0
+
+
 async def test_a_write_answered_401_is_not_sent_again_but_the_next_has_a_new_token(venue: ScriptedVenue) -> None:
     venue.on("POST", ORDERS, httpx.Response(401), ok({"orderId": "5"}))
     async with connected(venue) as client:

@@ -85,16 +85,21 @@ def sync_archive(
         One entry a series, in order; those without news as well.
 
     Raises:
-        DataError: the archive has no such series, another process is copying into this store, or the server was lost.
+        DataError: the archive has no such series, another process is copying into this store, the store cannot be
+            written, or the server was lost.
     """
-    store.root.mkdir(parents=True, exist_ok=True)
     try:
+        store.root.mkdir(parents=True, exist_ok=True)
         with FileLock(store.root / _LOCK, timeout=0):
             archive_id = str(archive.archive_id())
             chosen = _chosen(archive, symbol, timeframe)
             return [_synced(archive, store, each, archive_id, full, report or _silent) for each in chosen]
     except Timeout:
         raise DataError(f"{store.root}: another `agv2 data sync` is at work here; wait for it to end") from None
+    except OSError as error:
+        raise DataError(
+            f"{store.root}: cannot be written ({error.strerror or error}); check its permissions and the free space"
+        ) from error
 
 
 def _chosen(archive: PostgresManager, symbol: str | None, timeframe: Timeframe | None) -> list[ArchivedSeries]:

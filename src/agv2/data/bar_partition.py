@@ -11,7 +11,7 @@ from agv2.core.arrays import FloatArray, IntArray
 from agv2.core.bars import Bars
 from agv2.core.errors import DataError
 from agv2.core.timeframes import Timeframe
-from agv2.data.durable_files import replace_durably
+from agv2.data.durable_files import replace_by_parquet
 
 __all__ = ["Overlay", "laid_over", "read_partitions", "write_partition"]
 
@@ -59,11 +59,7 @@ def write_partition(bars: Bars, path: Path) -> None:
     columns = {"ts": pl.Series((bars.ts_ns // 1000).astype("datetime64[us]")).dt.replace_time_zone("UTC")}
     for name in _NUMBERS:
         columns[name] = pl.Series(getattr(bars, name), dtype=pl.Float64, nan_to_null=True)
-    frame = pl.DataFrame(columns)
-    replace_durably(
-        path,
-        lambda name: frame.write_parquet(name, compression="zstd", statistics=True, row_group_size=_ROWS_PER_GROUP),
-    )
+    replace_by_parquet(path, pl.DataFrame(columns), row_group_size=_ROWS_PER_GROUP)
 
 
 def read_partitions(paths: Sequence[Path], symbol: str, timeframe: Timeframe) -> Bars:

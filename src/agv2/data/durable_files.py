@@ -1,11 +1,14 @@
 """Files that are either whole or absent, whatever interrupts their writing, and the remains of writers that died."""
 
+import io
 import os
 import uuid
 from collections.abc import Callable
 from pathlib import Path
 
-__all__ = ["remove_leftovers", "replace_durably"]
+import polars as pl
+
+__all__ = ["remove_leftovers", "replace_by_parquet", "replace_durably"]
 
 _UNFINISHED = ".unfinished"
 
@@ -32,6 +35,27 @@ def replace_durably(path: Path, write: Callable[[Path], object]) -> None:
         _flush_directory(path.parent)
     finally:  # Ctrl-C included: a half-written file must go
         unfinished.unlink(missing_ok=True)
+
+
+def replace_by_parquet(
+    path: Path, frame: pl.DataFrame, *, row_group_size: int | None = None, metadata: dict[str, str] | None = None
+) -> None:
+    """`replace_durably` by the rows of `frame`.
+
+    They are packed in memory, for where a disk is full polars raises an error that is no OSError.
+
+    Args:
+        path: file to create or replace.
+        frame: its content.
+        row_group_size: rows that readers skip together; None: as polars likes.
+        metadata: of the file; None: none.
+
+    Raises:
+        OSError: as `replace_durably`.
+    """
+    packed = io.BytesIO()
+    frame.write_parquet(packed, compression="zstd", statistics=True, row_group_size=row_group_size, metadata=metadata)
+    replace_durably(path, lambda name: name.write_bytes(packed.getbuffer()))
 
 
 def remove_leftovers(directory: Path) -> int:

@@ -20,6 +20,7 @@ __all__ = ["HistoricalFeed", "LiveFeed"]
 Sleep = Callable[[float], Awaitable[None]]
 
 _NS_PER_S = 1_000_000_000
+_NS_PER_MS = 1_000_000  # times on the wire
 _FIRST_PAUSE_S = 5.0
 _LONGEST_PAUSE_S = 60.0
 
@@ -139,8 +140,9 @@ class LiveFeed:
             fine = self._closed(reply, polled_ns)
             settled_ns = min(polled_ns - self._settle_ns, page_stop)
             closed = [self._builder.feed(fine), self._builder.close(settled_ns)]
-            if len(fine):
-                self._next_ns = max(self._next_ns, int(fine.close_ns[-1]))
+            newest_ns = int(fine.close_ns[-1]) if len(fine) else self._next_ns
+            if newest_ns > self._next_ns:
+                self._next_ns = newest_ns
             elif page_stop < polled_ns - self._settle_ns:
                 self._next_ns = page_stop  # nobody traded for a whole page, long ago: go on behind it
             for bars in closed:
@@ -167,13 +169,14 @@ class LiveFeed:
         log = structlog.get_logger().bind(symbol=self._symbol, venue=self._source.name)
         while True:
             from_ns = self._asked_from()
+            last_ns = min(now_ns, from_ns + self._page_ns() - _NS_PER_MS)  # included: a page and no bar more
             try:
-                reply = await self._source.price_history(self._fine, from_ns, min(now_ns, from_ns + self._page_ns()))
+                reply = await self._source.price_history(self._fine, from_ns, last_ns)
             except RetryableVenueError as error:
                 failures += 1
                 if failures == 1:
                     log.warning("feed interrupted", error=str(error))
-                await self._sleep(min(_FIRST_PAUSE_S * 2.0 ** (failures - 1), _LONGEST_PAUSE_S))
+                await self._sleep(min(_FIRST_PAUSE_S * 2 ** min(failures - 1, 10), _LONGEST_PAUSE_S))
             else:
                 if failures:
                     log.info("feed back", attempts=failures + 1)

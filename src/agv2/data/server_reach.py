@@ -74,6 +74,8 @@ def _shown(url: str) -> str:
     parts = urlsplit(url)
     if parts.scheme == "unix":
         return parts.path
+    if "@" in parts.path + parts.query + parts.fragment:  # then what looks like a port is a password's beginning
+        raise ValueError(parts.scheme)
     return f"{parts.hostname}:{parts.port or 6379}{parts.path}"
 
 

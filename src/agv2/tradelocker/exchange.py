@@ -69,7 +69,7 @@ class Exchange:
         rng: spreads the retries of programs that failed together.
         sleep: waits that many seconds.
         read_budget_s: longest time from the first failure of a read to its last retry.
-        write_wait_s: longest wait of a write for its turn: an order decided a minute ago is another order.
+        write_wait_s: longest wait of a write for tokens and its turn: an order decided a minute ago is another order.
     """
 
     def __init__(
@@ -136,8 +136,12 @@ class Exchange:
         """
         if (pause_s := self._wire.limiter.pause_left_s()) > self._write_wait_s:
             raise RetryableVenueError(f"{call.name}: not sent, the venue wants {pause_s:.0f} s of rest", pause_s)
+        asked_ns = self._wire.monotonic_ns()
         await self._keeper.current(self._wire)
-        await self._wire.limiter.acquire(call.call, max_wait_s=self._write_wait_s)
+        spent_s = (self._wire.monotonic_ns() - asked_ns) / 1e9
+        if spent_s > self._write_wait_s:
+            raise RetryableVenueError(f"{call.name}: not sent, tokens for it came only after {spent_s:.0f} s")
+        await self._wire.limiter.acquire(call.call, max_wait_s=self._write_wait_s - spent_s)
         pair = await self._keeper.current(self._wire)
         reply = await self._wire.send(self._request(call, pair))
         if isinstance(reply, Lost):

@@ -3,7 +3,6 @@
 import asyncio
 import threading
 import time
-import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -35,9 +34,7 @@ class LoginSession:
 # The venue counts a login's requests whoever sends them, so this is one of the few things a process has once.
 _guard = threading.Lock()
 _limiters: dict[object, RateLimiter] = {}
-_sessions: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[object, LoginSession]] = (
-    weakref.WeakKeyDictionary()
-)
+_sessions: dict[asyncio.AbstractEventLoop, dict[object, LoginSession]] = {}
 
 
 def shared_session(
@@ -58,6 +55,9 @@ def shared_session(
         limiter = _limiters.setdefault(
             (login.identity, monotonic_ns), RateLimiter(monotonic_ns=monotonic_ns, sleep=sleep)
         )
+        # Not by weak keys: a lock that somebody has waited for holds its loop.
+        for gone in [each for each in _sessions if each.is_closed()]:
+            del _sessions[gone]
         sessions = _sessions.setdefault(loop, {})
         key = (login, monotonic_ns)
         if key not in sessions:

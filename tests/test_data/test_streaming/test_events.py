@@ -81,6 +81,15 @@ def test_a_bar_travels_whole_and_unknown_stays_unknown() -> None:
         np.testing.assert_array_equal(getattr(back, name), getattr(bars, name))
 
 
+@pytest.mark.parametrize("spoilt", [{"timeframe": "soon"}, {"open": 10**400}, {"open": float("inf")}])
+def test_a_spoilt_bar_is_told_as_such(spoilt: dict[str, object]) -> None:
+    content = {"symbol": "X", "timeframe": "1h", "volume": None, "spread": None} | dict.fromkeys(
+        ["open", "high", "low", "close"], 1.0
+    )
+    with pytest.raises(StreamError, match="tells of no bar"):
+        bars_of(Event(Topic.BARS, "X/1h", 0, content | spoilt))
+
+
 def test_news_of_a_fill_is_no_bar() -> None:
     with pytest.raises(StreamError, match="tells of no bar"):
         bars_of(Event(Topic.FILLS, "book", 1, {}))

@@ -118,3 +118,10 @@ async def test_a_strangers_entry_is_named(redis_url: str) -> None:
 def test_an_address_that_is_none_is_refused() -> None:
     with pytest.raises(ConfigError, match="REDIS_URL is no Redis address"):
         RedisStreams("http://127.0.0.1")
+
+
+@pytest.mark.parametrize("password", ["geheim/1", "geheim#1", "geheim?1"])
+def test_an_address_that_its_password_breaks_is_refused_without_showing_it(password: str) -> None:
+    with pytest.raises(ConfigError, match="REDIS_URL is no Redis address") as caught:
+        RedisStreams(f"redis://:{password}@127.0.0.1:6379/0")
+    assert "geheim" not in str(caught.value)

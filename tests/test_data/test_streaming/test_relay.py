@@ -69,6 +69,15 @@ async def test_an_outage_longer_than_the_bus_keeps_is_said_to_have_lost_events()
     assert [line["events"] for line in lines if line["log_level"] == "error"] == [3]
 
 
+async def test_an_outage_of_a_night_is_waited_out() -> None:
+    bus, publisher = EventBus(), Moody(set(range(1, 1101)))
+    await bus.publish(_event(1))
+    pauses = await _relayed(bus, publisher, 1)
+    assert publisher.told == [1]
+    assert len(pauses) == 1100
+    assert max(pauses) == 30.0
+
+
 async def test_what_was_told_here_arrives_there_once(redis_url: str) -> None:
     bus = EventBus()
     async with RedisStreams(redis_url) as streams, streams.follow(Topic.BARS, "desk", "one") as follower:

@@ -9,7 +9,7 @@ import polars as pl
 
 from agv2.core.bars import Bars
 from agv2.core.errors import DataError
-from agv2.data.durable_files import replace_durably
+from agv2.data.durable_files import replace_by_parquet
 from agv2.data.importers.clocks import UTC
 from agv2.data.importers.source_file import SourceFile
 from agv2.data.importers.vendor_rows import PriceSide, VendorRows
@@ -65,5 +65,4 @@ def write_own_parquet(bars: Bars, path: Path, *, price_side: str | None, source:
     for name in _NUMBERS:
         columns[name] = pl.Series(getattr(bars, name), dtype=pl.Float64, nan_to_null=True)
     metadata = {"source": source} | ({"price_side": price_side} if price_side else {})
-    frame = pl.DataFrame(columns)
-    replace_durably(path, lambda name: frame.write_parquet(name, compression="zstd", metadata=metadata))
+    replace_by_parquet(path, pl.DataFrame(columns), metadata=metadata)

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from agv2.core.bars import Bars
-from agv2.core.errors import StreamError
+from agv2.core.errors import DataError, StreamError
 from agv2.core.timeframes import Timeframe
 
 __all__ = ["Delivery", "Event", "Follower", "Topic", "bar_event", "bars_of", "decode_event", "encode_event"]
@@ -119,7 +119,7 @@ def bars_of(event: Event) -> Bars:
             raise ValueError(event.topic)
         symbol, timeframe = content["symbol"], Timeframe.parse(content["timeframe"])
         numbers = {name: np.array([_number(content[name], name)]) for name in _NUMBERS}
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, AttributeError, DataError) as error:
         raise StreamError(f"an event of {event.series} tells of no bar ({type(error).__name__}: {error})") from None
     return Bars(str(symbol), timeframe, np.array([event.rank], dtype=np.int64), **numbers)
 
@@ -129,6 +129,8 @@ def _number(value: Any, name: str) -> float:
         return math.nan
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise TypeError(f"{name} is {type(value).__name__}")
+    if not math.isfinite(value):
+        raise ValueError(f"{name} is not finite")
     return float(value)
 
 

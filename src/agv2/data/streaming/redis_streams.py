@@ -65,8 +65,11 @@ class RedisStreams:
             self._redis: redis_asyncio.Redis = redis_asyncio.Redis.from_url(
                 url, retry=retry, socket_connect_timeout=5.0, socket_timeout=5.0
             )
-        except ValueError as error:
-            raise ConfigError(f"REDIS_URL is no Redis address ({error}); write redis://HOST:PORT/0") from None
+        except ValueError:  # whose text quotes what it took for a port: of a password with a slash, the beginning
+            raise ConfigError(
+                "REDIS_URL is no Redis address; write redis://HOST:PORT/0, and @ : / ? # % of a password as %40 %3A "
+                "%2F %3F %23 %25"
+            ) from None
         self._keep = keep
         self._prefix = prefix
 

@@ -68,7 +68,7 @@ async def _relay_topic(
                     failures += 1
                     if failures == 1:
                         log.warning("stream away: events wait", error=str(error))
-                    await sleep(min(2.0 ** (failures - 1), _LONGEST_PAUSE_S))
+                    await sleep(min(2.0 ** min(failures - 1, 10), _LONGEST_PAUSE_S))
                 else:
                     break
             if failures:

@@ -88,6 +88,7 @@ def market_statistics(bars: Bars) -> MarketStatistics:
     closed = (steps - bars.timeframe.nanoseconds) / _NS_PER_HOUR
     years = float(bars.ts_ns[-1] - bars.ts_ns[0]) / _YEAR_NS
     total = float((moves**2).sum())
+    quoted = ~np.isnan(bars.spread)
     return MarketStatistics(
         annual_volatility=math.sqrt(total / years),
         kurtosis=float((deviation**4).mean() / spread_of_returns**4 - 3.0),
@@ -108,11 +109,13 @@ def market_statistics(bars: Bars) -> MarketStatistics:
         zero_share=float((returns == 0.0).mean()),
         range_ratio=float(height.mean() / size.mean()),
         volume_correlation=_volume_correlation(bars.volume[1:][follows], height),
-        spread_frac=float(np.median((bars.spread / bars.close)[~np.isnan(bars.spread)]))
-        if not np.isnan(bars.spread).all()
-        else math.nan,
+        spread_frac=float(np.median((bars.spread / bars.close)[quoted])) if quoted.any() else math.nan,
         hour_profile=_profile(size, hour[follows], float(size.mean())),
-        spread_profile=_profile(bars.spread[1:], hour, float(np.median(bars.spread))),
+        spread_profile=_profile(
+            bars.spread[1:][quoted[1:]],
+            hour[quoted[1:]],
+            float(np.median(bars.spread[quoted])) if quoted.any() else math.nan,
+        ),
     )
 
 

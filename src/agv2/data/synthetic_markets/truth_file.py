@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ import polars as pl
 from agv2.core.arrays import FloatArray, IntArray
 from agv2.core.errors import DataError
 from agv2.data.bars_file import write_bars
-from agv2.data.durable_files import replace_durably
+from agv2.data.durable_files import replace_by_parquet, replace_durably
 from agv2.data.synthetic_markets.market import REGIMES, InstrumentMarket
 from agv2.data.synthetic_markets.oracle import SIDE_COST_FRAC, oracle_sharpe
 
@@ -94,7 +93,7 @@ def write_market(market: InstrumentMarket, path: Path) -> dict[str, Any]:
     _, truth_path, parameters_path = market_files(path)
     text = json.dumps({**parameters, "levels": levels}, indent=1) + "\n"
     replace_durably(parameters_path, lambda part: part.write_text(text, encoding="utf-8"))
-    replace_durably(truth_path, partial(_write_table, table))
+    replace_by_parquet(truth_path, table)
     write_bars(bars, path)
     return parameters
 
@@ -122,7 +121,3 @@ def read_truth(path: Path) -> MarketTruth:
     if parameters.get("format") != _FORMAT:
         raise DataError(f"{parameters_path}: format {parameters.get('format')}, expected {_FORMAT}; make it anew")
     return MarketTruth(ts_ns, regime, columns[0].astype(np.int64), columns[1], columns[2], parameters, levels)
-
-
-def _write_table(table: pl.DataFrame, path: Path) -> None:
-    table.write_parquet(path, compression="zstd")

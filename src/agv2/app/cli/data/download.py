@@ -1,6 +1,5 @@
 """`agv2 data download`: a venue's history into the local store, and into PostgreSQL where one is named."""
 
-import asyncio
 import json
 import time
 from collections.abc import Iterator
@@ -147,6 +146,8 @@ def _fetch(
     store: "BarStore",
     show: "DownloadProgress",
 ) -> "tuple[DownloadReport, str, ArchiveOutcome | None]":
+    import asyncio
+
     import numpy as np
 
     from agv2.core.errors import DataError

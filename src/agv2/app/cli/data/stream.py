@@ -1,6 +1,5 @@
 """`agv2 data stream`: live bars as they close, on the terminal and for other processes."""
 
-import asyncio
 import json
 import sys
 from contextlib import AsyncExitStack
@@ -37,6 +36,8 @@ def stream(
     Example: agv2 data stream --symbol ETHUSD --timeframe 5m
     """
     layers = parse_overrides(config, overrides)
+    import asyncio
+
     from agv2.core.timeframes import Timeframe
     from agv2.data.config import MarketsConfig
     from agv2.data.venue_history import require_venue_timeframe
@@ -63,6 +64,8 @@ async def _stream(
     *,
     as_json: bool,
 ) -> None:
+    import asyncio
+
     import numpy as np
     import structlog
 
