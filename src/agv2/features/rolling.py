@@ -30,12 +30,21 @@ def windowed_mean(values: FloatArray, lookback: int) -> FloatArray:
     n_bars = values.size
     means = np.full(n_bars, np.nan)
     for start in range(lookback - 1, n_bars, _BLOCK_BARS):
-        stop = min(start + _BLOCK_BARS, n_bars)
-        sums = np.zeros(stop - start)
-        for offset in range(lookback - 1, -1, -1):
-            first = start - offset
-            for i in range(stop - start):
-                sums[i] += values[first + i]
-        for i in range(stop - start):
+        size = min(_BLOCK_BARS, n_bars - start)
+        sums = np.zeros(size)
+        reached = values[start - lookback + 1 : start + size]
+        # Eight values a pass, still one after the other: the sums are fetched and stored an eighth as often.
+        for k in range(0, lookback - 7, 8):
+            part = reached[k : k + size + 7]
+            for i in range(size):
+                sums[i] = (
+                    sums[i] + part[i] + part[i + 1] + part[i + 2] + part[i + 3]
+                    + part[i + 4] + part[i + 5] + part[i + 6] + part[i + 7]
+                )  # fmt: skip
+        for k in range(lookback - lookback % 8, lookback):
+            part = reached[k : k + size]
+            for i in range(size):
+                sums[i] += part[i]
+        for i in range(size):
             means[start + i] = sums[i] / lookback
     return means

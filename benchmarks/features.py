@@ -1,0 +1,259 @@
+"""Speed of the features, beside the same columns in polars and the same heat map in numpy in turn with ours.
+
+    python benchmarks/features.py            print the table, and where our time goes
+    python benchmarks/features.py --record   also append it to benchmarks/history.csv
+
+One thread each. Rounds of the two sides alternate; figures are medians of bars a second. The basic features are the
+columns of the base timeframe and the volatility that scales them, twenty in all; polars makes the same columns from
+the same bars with its own expressions. The numpy heat map sums an exponential per pivot and bin, given the pivots and
+their weights, and is timed on fewer bars; both are checked against each other first.
+"""
+
+import argparse
+import csv
+import datetime
+import importlib.metadata
+import math
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+os.environ.setdefault("POLARS_MAX_THREADS", "1")  # read once, as polars is imported
+
+import numpy as np
+import polars as pl
+
+from agv2.core.arrays import FloatArray, IntArray
+from agv2.core.bars import Bars
+from agv2.data.synthetic import synthetic_bars
+from agv2.features.bar_volatility import VOLATILITY_FLOOR, bar_volatility
+from agv2.features.feature_spec import FeatureInputs
+from agv2.features.pipeline import FEATURES
+from agv2.features.session_features import SESSIONS
+from agv2.features.support_resistance import (
+    HALF_WIDTH_SIGMAS,
+    HEATMAP_BINS,
+    MEMORY_BARS,
+    PIVOT_WING,
+    fractal_pivots,
+    level_density,
+)
+from agv2.features.volatility import realized_volatility
+
+ROUNDS, SEED, N_BARS, N_NAIVE = 7, 7, 500_000, 3_000
+GRID = (np.arange(HEATMAP_BINS) + 0.5) * 2.0 * HALF_WIDTH_SIGMAS / HEATMAP_BINS - HALF_WIDTH_SIGMAS
+HISTORY = Path(__file__).with_name("history.csv")
+
+
+class Line(NamedTuple):
+    """One comparison: bars per second of ours and of the yardstick."""
+
+    work: str
+    yardstick: str
+    ours_per_s: float
+    yardstick_per_s: float
+
+    @property
+    def ratio(self) -> float:
+        """Ours over the yardstick."""
+        return self.ours_per_s / self.yardstick_per_s
+
+
+def basic_inputs(bars: Bars) -> FeatureInputs:
+    """What the features of the base timeframe are made from, volatility included."""
+    sigma = bar_volatility(bars.close)
+    usual = np.maximum(realized_volatility(bars.close, 256), VOLATILITY_FLOOR)
+    return FeatureInputs(bars.ts_ns, bars.open, bars.high, bars.low, bars.close, sigma, usual)
+
+
+def basic_features(bars: Bars) -> dict[str, FloatArray]:
+    """The columns by name."""
+    inputs = basic_inputs(bars)
+    return {"sigma": inputs.sigma} | {spec.name: spec.function(inputs) for spec in FEATURES}
+
+
+def polars_features(frame: pl.DataFrame) -> pl.DataFrame:
+    """The same columns as expressions."""
+    open_, high, low, close, sigma = (pl.col(name) for name in ("open", "high", "low", "close", "sigma"))
+    one = (close / close.shift(1)).log()
+    floor = VOLATILITY_FLOOR
+
+    def root_mean_square(values: pl.Expr, lookback: int) -> pl.Expr:
+        return (values * values).rolling_mean(lookback).sqrt()
+
+    def log_ratio(estimate: pl.Expr) -> pl.Expr:
+        return (pl.max_horizontal(estimate, pl.lit(floor)) / sigma).log().clip(-6.0, 6.0)
+
+    top, bottom = pl.max_horizontal(open_, close), pl.min_horizontal(open_, close)
+    span, previous = high - low, close.shift(1)
+    true_range = (pl.max_horizontal(high, previous) / pl.min_horizontal(low, previous)).log()
+    local = pl.col("ts").dt.convert_time_zone("America/New_York")
+    day_angle = (local.dt.hour().cast(pl.Float64) * 60 + local.dt.minute()) * (2 * math.pi / 1440)
+    week_angle = (local.dt.weekday().cast(pl.Float64) - 1) * (2 * math.pi / 7)
+
+    def is_open(zone: str, opens: int, closes: int) -> pl.Expr:
+        there = pl.col("ts").dt.convert_time_zone(zone)
+        return (there.dt.hour().is_between(opens, closes, closed="left") & (there.dt.weekday() <= 5)).cast(pl.Float64)
+
+    yardstick = pl.max_horizontal(root_mean_square(one, 64), 0.5 * root_mean_square(one, 256), pl.lit(floor))
+    columns = {
+        f"log_return_{n}": ((close / close.shift(n)).log() / (math.sqrt(n) * sigma)).clip(-20.0, 20.0)
+        for n in (1, 3, 12, 60)
+    } | {
+        "opening_gap": ((open_ / previous).log() / sigma).clip(-20.0, 20.0),
+        "range": ((high / low).log() / sigma).clip(0.0, 20.0),
+        "upper_wick": pl.when(span > 0.0).then((high - top) / span).otherwise(0.0),
+        "lower_wick": pl.when(span > 0.0).then((bottom - low) / span).otherwise(0.0),
+        "realized_volatility": log_ratio(root_mean_square(one, 12)),
+        "parkinson_volatility": log_ratio(root_mean_square((high / low).log(), 12) / math.sqrt(4.0 * math.log(2.0))),
+        "average_true_range": log_ratio(true_range.rolling_mean(12)),
+        "usual_volatility": log_ratio(root_mean_square(one, 256)),
+        **{f"session_{name}": is_open(*session) for name, session in SESSIONS.items()},
+        "time_of_day_sine": day_angle.sin(),
+        "time_of_day_cosine": day_angle.cos(),
+        "day_of_week_sine": week_angle.sin(),
+        "day_of_week_cosine": week_angle.cos(),
+    }
+    return frame.with_columns(sigma=yardstick).select("sigma", *(each.alias(name) for name, each in columns.items()))
+
+
+class Pivots(NamedTuple):
+    """What the naive heat map is given: all pivots of the market and how often each had been visited."""
+
+    bar: IntArray
+    log_price: FloatArray
+    visits: FloatArray
+    """(n_bars, most pivots in memory) padded with 0."""
+    first: IntArray
+    """(n_bars,) index of the first pivot in memory."""
+    n_in_memory: IntArray
+
+
+def pivots_of(bars: Bars, sigma: FloatArray) -> Pivots:
+    """Pivots with their visits, bar by bar; not timed."""
+    confirmed = fractal_pivots(bars.high, bars.low)
+    log_high, log_low = np.log(bars.high), np.log(bars.low)
+    found = [
+        (t - PIVOT_WING, side[t - PIVOT_WING], 0.5 * sigma[t])
+        for t in range(len(bars))
+        for bit, side in ((1, log_high), (2, log_low))
+        if confirmed[t] & bit and not math.isnan(sigma[t])
+    ]
+    place, price, tolerance = (np.array(column) for column in zip(*found, strict=True))
+    place = place.astype(np.int64)
+    t = np.arange(len(bars))
+    first = np.searchsorted(place, t - MEMORY_BARS + 1).astype(np.int64)
+    count = np.searchsorted(place, t - PIVOT_WING, side="right").astype(np.int64) - first
+    visits = np.zeros((len(bars), int(count.max())))
+    for p in range(place.size):
+        ahead = slice(place[p] + PIVOT_WING + 1, place[p] + MEMORY_BARS)
+        near = (log_low[ahead] <= price[p] + tolerance[p]) & (log_high[ahead] >= price[p] - tolerance[p])
+        entered = np.minimum(np.cumsum(near & ~np.append(True, near[:-1])[: near.size]), 5)
+        at = np.arange(len(bars))[ahead]
+        visits[at, p - first[at]] = entered
+    return Pivots(place, price, visits, first, count)
+
+
+def numpy_density(bars: Bars, sigma: FloatArray, pivots: Pivots) -> FloatArray:
+    """The heat map of the last `N_NAIVE` bars, an exponential per pivot and bin."""
+    log_close = np.log(bars.close)
+    rows = []
+    for t in range(len(bars) - N_NAIVE, len(bars)):
+        part = slice(pivots.first[t], pivots.first[t] + pivots.n_in_memory[t])
+        weight = 0.5 ** ((t - pivots.bar[part]) / (0.25 * MEMORY_BARS))
+        weight = weight * (1.0 + 0.5 * pivots.visits[t, : pivots.n_in_memory[t]])
+        distance = (pivots.log_price[part] - log_close[t]) / sigma[t]
+        rows.append(weight @ np.exp(-0.5 * ((GRID - distance[:, None]) / 0.75) ** 2))
+    return np.array(rows)
+
+
+def alternate(
+    work: str, yardstick: str, ours: Callable[[], Any], peer: Callable[[], Any], n_ours: int, n_peer: int
+) -> Line:
+    """Median bars per second of both, in alternating rounds after one to warm up."""
+    rates: tuple[list[float], list[float]] = ([], [])
+    for turn in range(ROUNDS + 1):
+        for rate, side, n_bars in zip(rates, (ours, peer), (n_ours, n_peer), strict=True):
+            began = time.perf_counter()
+            side()
+            if turn:
+                rate.append(n_bars / (time.perf_counter() - began))
+    return Line(work, yardstick, statistics.median(rates[0]), statistics.median(rates[1]))
+
+
+def compare_basic(bars: Bars) -> Line:
+    """Twenty basic features against polars."""
+    prices = {name: getattr(bars, name) for name in ("open", "high", "low", "close")}
+    frame = pl.DataFrame({"ts": pl.Series(bars.ts_ns.astype("datetime64[ns]")).dt.replace_time_zone("UTC"), **prices})
+    ours, theirs = basic_features(bars), polars_features(frame)
+    for name, values in ours.items():
+        np.testing.assert_allclose(theirs[name].to_numpy()[400:], values[400:], rtol=1e-6, atol=1e-6, err_msg=name)
+    work = f"{len(ours)} basic features"
+    return alternate(work, "polars", lambda: basic_features(bars), lambda: polars_features(frame), N_BARS, N_BARS)
+
+
+def compare_density(bars: Bars) -> Line:
+    """The exact heat map against numpy."""
+    sigma = bar_volatility(bars.close)
+    pivots = pivots_of(bars, sigma)
+    ours = level_density(bars.high, bars.low, bars.close, sigma)[-N_NAIVE:]
+    theirs = numpy_density(bars, sigma, pivots)
+    assert (np.abs(ours - theirs).max(axis=1) <= 1e-5 * np.maximum(theirs.max(axis=1), 1.0)).all()
+    return alternate(
+        "64-bin heat map of 500 bars' pivots",
+        "numpy",
+        lambda: level_density(bars.high, bars.low, bars.close, sigma),
+        lambda: numpy_density(bars, sigma, pivots),
+        len(bars),
+        N_NAIVE,
+    )
+
+
+def where_time_goes(bars: Bars) -> list[tuple[str, float]]:
+    """Nanoseconds a bar of each basic feature, best of a few."""
+    inputs = basic_inputs(bars)
+    work: list[tuple[str, Callable[[], Any]]] = [("volatilities", lambda: basic_inputs(bars))]
+    work += [(spec.name, lambda spec=spec: spec.function(inputs)) for spec in FEATURES]  # type: ignore[misc]
+    costs = []
+    for name, side in work:
+        best = math.inf
+        for _ in range(4):
+            began = time.perf_counter()
+            side()
+            best = min(best, time.perf_counter() - began)
+        costs.append((name, 1e9 * best / len(bars)))
+    return costs
+
+
+def main() -> None:
+    """Measure, print, and record when asked."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--record", action="store_true", help=f"append to {HISTORY.name}")
+    record = parser.parse_args().record
+    bars = synthetic_bars("noise", N_BARS, SEED, "5m")
+    lines = [compare_basic(bars), compare_density(bars.slice(0, 100_000))]
+    for line in lines:
+        print(  # noqa: T201 - the output of this script
+            f"{line.work:<44} {line.ours_per_s:>14,.0f}/s  {line.ratio:>8.2f} x {line.yardstick}"
+            f" ({line.yardstick_per_s:,.0f}/s)"
+        )
+    for name, cost in where_time_goes(bars):
+        print(f"  {name:<42} {cost:>10.1f} ns a bar")  # noqa: T201
+    if record:
+        today = datetime.datetime.now(datetime.UTC).date().isoformat()  # noqa: TID251 - when it was measured
+        versions = " ".join(f"{name}={importlib.metadata.version(name)}" for name in ("numpy", "numba", "polars"))
+        with HISTORY.open("a", newline="", encoding="utf-8") as stream:
+            writer = csv.writer(stream)
+            for line in lines:
+                writer.writerow(
+                    [today, f"{platform.machine()} {platform.python_version()}", versions, line.work,
+                     round(line.ours_per_s), line.yardstick, round(line.yardstick_per_s), round(line.ratio, 3)]
+                )  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
