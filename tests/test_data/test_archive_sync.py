@@ -20,7 +20,7 @@ from agv2.core.timeframes import Timeframe
 from agv2.data.archive_sync import SyncedSeries, SyncStep, sync_archive
 from agv2.data.duckdb_store import BarStore
 from agv2.data.postgres_manager import PostgresManager
-from agv2.data.series_paths import series_directory
+from agv2.data.series_paths import partition_path, series_directory
 from tests.factories import some_bars
 
 HOUR = Timeframe(60)
@@ -116,6 +116,18 @@ def test_a_store_whose_series_was_removed_is_filled_again(archive: PostgresManag
         path.rmdir() if path.is_dir() else path.unlink()
     (synced,) = sync_archive(archive, store)
     assert counts(synced) == (100, 100, 0, 0)
+
+
+def test_a_year_whose_file_was_removed_is_filled_again(archive: PostgresManager, store: BarStore) -> None:
+    bars = some_bars(12_000)  # into the second year
+    put(archive, bars)
+    sync_archive(archive, store)
+    partition_path(series_directory(store.root, "TEST", HOUR), store.years("TEST", HOUR)[-1]).unlink()
+    lost = len(bars) - len(store.read("TEST", HOUR))
+    (synced,) = sync_archive(archive, store)
+    assert synced.inserted == lost > 0
+    assert same(store.read("TEST", HOUR), bars)
+    assert counts(sync_archive(archive, store)[0]) == (0, 0, 0, 0)
 
 
 def test_another_archive_at_the_same_address_is_copied_from_its_start(postgres_url: str, store: BarStore) -> None:

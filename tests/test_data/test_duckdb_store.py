@@ -265,7 +265,7 @@ def test_a_damaged_record_is_named_with_the_remedy(tmp_path: Path) -> None:
     store = BarStore(tmp_path)
     store.write(bars_of([1.0, 2.0]))
     (tmp_path / "symbol=TEST/timeframe=1h/series.json").write_text('{"price_side": 3}')
-    with pytest.raises(DataError, match=r"series\.json.*remove it"):
+    with pytest.raises(DataError, match=r"series\.json.*move .*timeframe=1h away"):
         store.write(bars_of([3.0]))
 
 
@@ -285,7 +285,7 @@ def test_a_full_disk_is_one_clear_line_and_leaves_the_old_file(tmp_path: Path) -
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, limits[1]))
     try:
-        with pytest.raises(DataError, match="cannot be written .*free space"):
+        with pytest.raises(DataError, match=r"cannot be written .*free space"):
             store.write(bars)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
@@ -437,3 +437,25 @@ def test_bars_are_readable_by_others_as_the_umask_says(tmp_path: Path) -> None:
         os.umask(before)
     [part] = tmp_path.rglob("*.parquet")
     assert stat.S_IMODE(part.stat().st_mode) == 0o644
+
+
+def test_one_side_imported_after_the_pair_takes_no_spread_away(tmp_path: Path) -> None:
+    store = BarStore(tmp_path)
+    pair = replace(some_bars(5), spread=np.full(5, 0.2))
+    store.write(pair)
+    one_side = replace(pair, spread=np.full(5, np.nan), close=pair.close + np.array([0.0, 0.0, 1.0, 0.0, 0.0]))
+    write = store.write(replace(one_side, high=np.maximum(one_side.high, one_side.close)))
+    kept = store.read(pair.symbol, pair.timeframe)
+    assert write.replaced == 1
+    assert np.isnan(kept.spread[2])  # another price: what was known of the old bar says nothing of it
+    np.testing.assert_array_equal(np.delete(kept.spread, 2), np.delete(pair.spread, 2))
+
+
+def test_a_survey_tells_the_damaged_from_the_rest(tmp_path: Path) -> None:
+    store = BarStore(tmp_path)
+    store.write(some_bars(5))
+    store.write(replace(some_bars(5), symbol="OTHER"))
+    next((tmp_path).rglob("part.parquet")).write_bytes(b"PAR1")
+    found, problems = store.survey()
+    assert len(found) == 1
+    assert len(problems) == 1

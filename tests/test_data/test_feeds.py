@@ -151,6 +151,24 @@ async def test_a_late_minute_is_waited_for() -> None:
     assert feed.late == 0
 
 
+@pytest.mark.parametrize("minute", [0, 1, 2])
+async def test_a_minute_that_comes_after_the_next_one_is_put_in_its_place(minute: int) -> None:
+    truth = _minutes(20)
+    delays = {int(truth.ts_ns[row]): 65.0 for row in (minute, 5 + minute)}
+    venue = Venue(truth, ReplayClock(int(truth.ts_ns[0])), delay_s=delays)
+    feed = _feed(venue, "5m")
+    _assert_same(await _collected(feed), aggregate_bars(truth, Timeframe(5), ROUND_THE_CLOCK))
+    assert feed.late == 0
+
+
+@pytest.mark.parametrize("max_bars", [1, 2, 3, 59])
+async def test_a_page_of_any_length_catches_up(max_bars: int) -> None:
+    truth = _minutes(200, missing=tuple(range(50, 120)))
+    venue = Venue(truth, ReplayClock(int(truth.close_ns[-30])), max_bars=max_bars)
+    given_bars = await _collected(_feed(venue, "15m"))
+    _assert_same(given_bars, aggregate_bars(truth, Timeframe(15), ROUND_THE_CLOCK))
+
+
 async def test_a_minute_that_comes_too_late_is_counted_and_changes_nothing() -> None:
     truth = _minutes(20)
     venue = Venue(truth, ReplayClock(int(truth.ts_ns[0])), delay_s={int(truth.ts_ns[4]): 45.0})

@@ -56,6 +56,8 @@ class _Mark(BaseModel):
     archive: str
     """Which archive; the number means nothing in another."""
     change: int
+    years: tuple[int, ...] = ()
+    """Of which the store then had bars: a year without its file was taken away since."""
 
 
 def sync_archive(
@@ -128,7 +130,7 @@ def _synced(
     began = time.perf_counter()
     symbol, timeframe = series.symbol, series.timeframe
     path = series_directory(store.root, symbol, timeframe) / _MARK
-    since = 0 if full else _copied_up_to(path, archive_id, series)
+    since = 0 if full else _copied_up_to(path, archive_id, series, store.years(symbol, timeframe))
     changes = archive.changed_since(symbol, timeframe, since)
     total, done, inserted, replaced, unchanged = sum(changes.rows_by_year.values()), 0, 0, 0, 0
     if total:
@@ -144,19 +146,21 @@ def _synced(
         replaced, unchanged = replaced + wrote.replaced, unchanged + wrote.unchanged
         report(SyncStep(symbol, timeframe, done, max(total, done)))
     if changes.change != since or full:
-        _remember(store, series, path, _Mark(archive=archive_id, change=changes.change))
+        years = store.years(symbol, timeframe)
+        _remember(store, series, path, _Mark(archive=archive_id, change=changes.change, years=years))
     return SyncedSeries(
         symbol, timeframe, done, inserted, replaced, unchanged, changes.change, time.perf_counter() - began
     )
 
 
-def _copied_up_to(path: Path, archive_id: str, series: ArchivedSeries) -> int:
-    """Change number to go on from; 0 where the mark is of another archive, or of one that has since been set back."""
+def _copied_up_to(path: Path, archive_id: str, series: ArchivedSeries, years: tuple[int, ...]) -> int:
+    """Change number to go on from; 0 where the mark is of another archive or one set back, or a year's file is gone."""
     try:
         mark = _Mark.model_validate_json(path.read_bytes())
     except (OSError, ValidationError):
         return 0  # no mark, or no use: copying everything again is always right
-    return mark.change if mark.archive == archive_id and mark.change <= series.change else 0
+    valid = mark.archive == archive_id and mark.change <= series.change and set(mark.years) <= set(years)
+    return mark.change if valid else 0
 
 
 def _remember(store: BarStore, series: ArchivedSeries, path: Path, mark: _Mark) -> None:

@@ -104,6 +104,11 @@ class BarBuilder:
         return self._pending
 
     @property
+    def open_ns(self) -> int:
+        """Where the bin begins that is open now: fine bars from there on still count."""
+        return self._closed_until_ns
+
+    @property
     def n_late(self) -> int:
         """Fine bars dropped because their bin had closed, repeated ones among them."""
         return self._n_late

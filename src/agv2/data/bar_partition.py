@@ -1,6 +1,7 @@
 """Parquet files of stored bars, and one history laid over another."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,7 +16,9 @@ from agv2.data.durable_files import replace_by_parquet
 
 __all__ = ["Overlay", "laid_over", "read_partitions", "write_partition"]
 
-_NUMBERS = ("open", "high", "low", "close", "volume", "spread")
+_PRICES = ("open", "high", "low", "close")
+_EXTRAS = ("volume", "spread")
+_NUMBERS = (*_PRICES, *_EXTRAS)
 _SCHEMA = {"ts": pl.Datetime("us", "UTC"), **dict.fromkeys(_NUMBERS, pl.Float64())}
 _ROWS_PER_GROUP = 131_072  # small enough that DuckDB skips the groups outside a filter on `ts`
 
@@ -33,6 +36,9 @@ class Overlay(NamedTuple):
 def laid_over(old: Bars, new: Bars) -> Overlay:
     """All bars of both; where both have a stamp, the bar of `new`.
 
+    A volume or spread that only the old bar knows stays, where the prices are the same: one side of a quote, imported
+    after the pair, takes nothing away.
+
     Args:
         old: stamps strictly rising.
         new: stamps strictly rising, of the same symbol and timeframe.
@@ -42,9 +48,17 @@ def laid_over(old: Bars, new: Bars) -> Overlay:
     inside = place < len(old)
     shared[inside] = old.ts_ns[place[inside]] == new.ts_ns[inside]
     moved = np.zeros(int(shared.sum()), dtype=np.bool_)
-    for name in _NUMBERS:
+    for name in _PRICES:
+        moved |= getattr(old, name)[place[shared]] != getattr(new, name)[shared]
+    same_prices = ~moved
+    extras = {}
+    for name in _EXTRAS:
         before, after = getattr(old, name)[place[shared]], getattr(new, name)[shared]
-        moved |= ~((before == after) | (np.isnan(before) & np.isnan(after)))
+        kept = np.where(same_prices & np.isnan(after), before, after)
+        moved |= ~((before == kept) | (np.isnan(before) & np.isnan(kept)))
+        extras[name] = getattr(new, name).copy()
+        extras[name][shared] = kept
+    new = replace(new, **extras)
     stay = np.ones(len(old), dtype=np.bool_)
     stay[place[shared]] = False
     stamps = np.concatenate([old.ts_ns[stay], new.ts_ns])

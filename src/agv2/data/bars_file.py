@@ -1,7 +1,6 @@
 """Bars in and out of Parquet files, refused with one clear line when they cannot be used."""
 
 import hashlib
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ import polars as pl
 
 from agv2.core.bars import Bars
 from agv2.core.errors import DataError
+from agv2.data.durable_files import replace_by_parquet
 from agv2.data.parquet_columns import moment_text, read_columns
 from agv2.data.quality.price_rules import price_problem
 from agv2.data.quality.repair import Cleaned, cleaned
@@ -140,16 +140,19 @@ def write_bars(bars: Bars, path: Path) -> None:
     """Write `bars` as the Parquet that `read_bars` reads back; unknown volumes and spreads become null.
 
     The file appears under its name only when it is complete.
+
+    Raises:
+        DataError: the file cannot be written.
     """
     columns = {"ts": pl.Series((bars.ts_ns // 1000).astype("datetime64[us]")).dt.replace_time_zone("UTC")}
     for name in COLUMNS:
         columns[name] = pl.Series(getattr(bars, name), dtype=pl.Float64, nan_to_null=True)
-    unfinished = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
-        pl.DataFrame(columns).write_parquet(unfinished, compression="zstd")
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+        replace_by_parquet(path, pl.DataFrame(columns))
+    except OSError as error:
+        raise DataError(
+            f"{path}: cannot be written ({error.strerror or error}); check permissions and space"
+        ) from error
 
 
 def _content(path: Path) -> bytes:

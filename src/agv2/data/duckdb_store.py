@@ -116,25 +116,23 @@ class BarStore:
         Raises:
             DataError: a file of the store is damaged.
         """
-        from agv2.data.duckdb_views import extent
-
-        found = []
-        for symbol, timeframe, directory in series_directories(self.root):
-            files = [partition_path(directory, year) for year in _years(directory)]
-            if files:
-                record = SeriesRecord.load(directory / _RECORD)
-                found.append(
-                    StoredSeries(
-                        symbol=symbol,
-                        timeframe=timeframe,
-                        **extent(files)._asdict(),
-                        bytes=sum(path.stat().st_size for path in files),
-                        price_side=record.price_side,
-                        source=record.source,
-                        downloaded_ns=record.downloaded_ns,
-                    )
-                )
+        found, problems = self.survey()
+        if problems:
+            raise problems[0]
         return found
+
+    def survey(self) -> tuple[list[StoredSeries], list[DataError]]:
+        """Every series that has bars, by symbol and timeframe, but for those with a damaged file: one error each."""
+        found: list[StoredSeries] = []
+        problems: list[DataError] = []
+        for symbol, timeframe, directory in series_directories(self.root):
+            try:
+                series = _described(symbol, timeframe, directory)
+            except DataError as error:
+                problems.append(error)
+            else:
+                found += [series] if series else []
+        return found, problems
 
     def connect(self) -> "duckdb.DuckDBPyConnection":
         """A DuckDB connection in memory with the view `bars`.
@@ -202,6 +200,24 @@ class BarStore:
                 )
         if not has_bars:
             _amend(directory, lambda record: record.model_copy(update={"price_side": price_side, "source": source}))
+
+
+def _described(symbol: str, timeframe: Timeframe, directory: Path) -> StoredSeries | None:
+    from agv2.data.duckdb_views import extent
+
+    files = [partition_path(directory, year) for year in _years(directory)]
+    if not files:
+        return None
+    record = SeriesRecord.load(directory / _RECORD)
+    return StoredSeries(
+        symbol=symbol,
+        timeframe=timeframe,
+        **extent(files)._asdict(),
+        bytes=sum(path.stat().st_size for path in files),
+        price_side=record.price_side,
+        source=record.source,
+        downloaded_ns=record.downloaded_ns,
+    )
 
 
 def _amend(directory: Path, change: Callable[[SeriesRecord], SeriesRecord]) -> SeriesRecord:

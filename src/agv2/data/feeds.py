@@ -23,6 +23,7 @@ _NS_PER_S = 1_000_000_000
 _NS_PER_MS = 1_000_000  # times on the wire
 _FIRST_PAUSE_S = 5.0
 _LONGEST_PAUSE_S = 60.0
+_LOOK_BACK_BARS = 60
 
 
 class HistoricalFeed:
@@ -69,8 +70,8 @@ class LiveFeed:
     """Closed bars of one symbol, polled from a venue as fine bars and built here.
 
     A coarse bar is given once its last fine bar has closed. Where the venue has no such bar, because nobody traded,
-    it is given `settle_s` after its end; what comes later still is too late for it and only counted. A bar that was
-    given never changes.
+    it is given `settle_s` after its end; what comes later still is too late for it, and counted where a poll meets it.
+    A bar that was given never changes; of the one that is open the newest fine bars are asked for again at each poll.
 
     While the venue fails in ways that may pass, the feed keeps asking at growing pauses and then catches up; other
     errors end it.
@@ -123,7 +124,7 @@ class LiveFeed:
 
     @property
     def late(self) -> int:
-        """Fine bars that came after their coarse bar had been given."""
+        """Fine bars seen to come after their coarse bar had been given."""
         return self._builder.n_late
 
     async def bars(self) -> AsyncIterator[Bars]:
@@ -140,10 +141,10 @@ class LiveFeed:
             fine = self._closed(reply, polled_ns)
             settled_ns = min(polled_ns - self._settle_ns, page_stop)
             closed = [self._builder.feed(fine), self._builder.close(settled_ns)]
-            newest_ns = int(fine.close_ns[-1]) if len(fine) else self._next_ns
-            if newest_ns > self._next_ns:
-                self._next_ns = newest_ns
-            elif page_stop < polled_ns - self._settle_ns:
+            before_ns = self._next_ns
+            if len(fine):
+                self._next_ns = max(before_ns, int(fine.close_ns[-1]))
+            if self._next_ns == before_ns and page_stop < polled_ns - self._settle_ns:
                 self._next_ns = page_stop  # nobody traded for a whole page, long ago: go on behind it
             for bars in closed:
                 for row in range(len(bars) if self._bus is not None else 0):
@@ -151,7 +152,7 @@ class LiveFeed:
                     await self._bus.publish(bar_event(bars, row))
                 if len(bars):
                     yield bars
-            if polled_ns - self._asked_from() <= self._page_ns():
+            if self._next_ns == before_ns or polled_ns - self._asked_from() <= self._page_ns():
                 await self._sleep(self._pause_s(polled_ns))
 
     def _now_ns(self) -> int:
@@ -161,8 +162,10 @@ class LiveFeed:
         return self._source.max_bars * self._fine.nanoseconds
 
     def _asked_from(self) -> int:
-        """The newest fine bar is asked for again, in case it had not been final."""
-        return max(self._start_ns, self._next_ns - self._fine.nanoseconds)
+        """The newest fine bars that still count are asked for again: one may come late, or had not been final."""
+        length = self._fine.nanoseconds
+        farthest_ns = self._next_ns - min(_LOOK_BACK_BARS, self._source.max_bars // 2) * length
+        return max(self._start_ns, farthest_ns, min(self._builder.open_ns, self._next_ns - length))
 
     async def _poll(self, now_ns: int) -> HistoryReply:
         failures = 0
@@ -183,10 +186,10 @@ class LiveFeed:
                 return reply
 
     def _closed(self, reply: HistoryReply, now_ns: int) -> Bars:
-        """Fine bars of the reply that have closed and are new, or may still be revised; in order, each once."""
+        """Fine bars of the reply that have closed and are new, or still count; in order, each once."""
         prices = np.column_stack([reply.open, reply.high, reply.low, reply.close])
         usable = np.isfinite(prices).all(axis=1) & (reply.ts_ns + self._fine.nanoseconds <= now_ns)
-        usable &= (reply.ts_ns >= self._next_ns) | np.isin(reply.ts_ns, self._builder.pending.ts_ns)
+        usable &= reply.ts_ns >= max(self._start_ns, min(self._next_ns, self._builder.open_ns))
         rows = np.flatnonzero(usable)
         rows = rows[np.argsort(reply.ts_ns[rows], kind="stable")]
         rows = rows[np.append(np.diff(reply.ts_ns[rows]) > 0, True)] if rows.size else rows

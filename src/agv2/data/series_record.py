@@ -49,8 +49,8 @@ class SeriesRecord(BaseModel):
         except (OSError, ValidationError) as error:
             problem = str(getattr(error, "strerror", None) or "its content is not what AGV2 writes")
             raise DataError(
-                f"{path}: cannot be used ({problem}); remove it: the bars beside it stay, and a download then asks "
-                "for its span once more"
+                f"{path}: cannot be used ({problem}), and without it nobody knows whose the bars beside it are; move "
+                f"{path.parent} away, then download, sync or import it again"
             ) from error
 
 

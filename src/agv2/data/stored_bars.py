@@ -6,6 +6,7 @@ from agv2.core.timeframes import SessionCalendar, Timeframe
 from agv2.data.bar_aggregator import aggregate_bars
 from agv2.data.bin_grid import is_nested
 from agv2.data.duckdb_store import BarStore
+from agv2.data.series_paths import series_directories
 
 __all__ = ["stored_bars"]
 
@@ -35,7 +36,7 @@ def stored_bars(
     Raises:
         DataError: nothing suitable is stored, or none of it lies in the span.
     """
-    stored = sorted(series.timeframe for series in store.series() if series.symbol == symbol)
+    stored = _stored_timeframes(store, symbol)
     if not stored:
         raise DataError(f"{symbol}: no bars in {store.root}; get some by `agv2 data download` or `agv2 data import`")
     fitting = [each for each in stored if each == timeframe or (each < timeframe and is_nested(each, timeframe))]
@@ -61,3 +62,9 @@ def stored_bars(
     if len(found) == 0:
         raise DataError(f"{symbol}: no {timeframe.name} bars of this span in {store.root}; see `agv2 data status`")
     return found
+
+
+def _stored_timeframes(store: BarStore, symbol: str) -> list[Timeframe]:
+    """In order; no file is opened, so that damage to one series is no trouble of another."""
+    held = [timeframe for name, timeframe, _ in series_directories(store.root) if name == symbol]
+    return sorted(timeframe for timeframe in held if store.years(symbol, timeframe))

@@ -13,6 +13,7 @@ from agv2.core.timeframes import Timeframe
 __all__ = ["SyntheticMarket", "synthetic_bars", "synthetic_market"]
 
 _START_NS = 1_577_836_800_000_000_000  # 2020-01-01 00:00 UTC
+_STOP_NS = 7_258_118_400_000_000_000  # 2200-01-01 00:00 UTC
 _NS_PER_MINUTE = 60_000_000_000
 _MINUTES_PER_YEAR = 525_600.0
 _ANNUAL_VOLATILITY = 0.45
@@ -82,7 +83,7 @@ def synthetic_market(
         Bars from 2020-01-01 on, without gaps in time, and the truth behind them.
 
     Raises:
-        DataError: `kind` is neither, or `n_bars` below 1.
+        DataError: `kind` is neither, `n_bars` is below 1, or the bars would end after 2199.
 
     Source: Glosten, Jagannathan, Runkle (1993), Journal of Finance 48(5), 1779-1801, for the volatility.
     """
@@ -92,6 +93,8 @@ def synthetic_market(
         raise DataError(f"a synthetic market needs at least one bar, found {n_bars}")
     rng = np.random.default_rng(seed)
     frame = Timeframe.parse(timeframe)
+    if n_bars > (_STOP_NS - _START_NS) // frame.nanoseconds:
+        raise DataError(f"{n_bars:,} bars of {frame.name} end after the year 2199; ask for fewer")
     ts_ns = _START_NS + frame.nanoseconds * np.arange(n_bars, dtype=np.int64)
     base_sigma = _ANNUAL_VOLATILITY * math.sqrt(frame.minutes / _MINUTES_PER_YEAR) * _intraday_profile(ts_ns)
     normal = rng.standard_normal(n_bars)

@@ -148,7 +148,9 @@ class TokenKeeper:
 
     def _pair_in(self, reply: Reply | Lost, name: str, wire: Wire) -> TokenPair:
         if isinstance(reply, Lost):
-            raise RetryableVenueError(f"{name} at {self._login.address}: {reply.why}")
+            raise RetryableVenueError(
+                f"{name} at {self._login.address}: {reply.why}; is TL_ENVIRONMENT right, and the network up?"
+            )
         if reply.is_too_fast or reply.status in _TRY_LATER or reply.status >= 500:
             raise RetryableVenueError(f"{name}: the venue answered {reply.status}", reply.retry_after_s or 0.0)
         if not 200 <= reply.status < 300:

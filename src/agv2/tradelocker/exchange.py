@@ -33,6 +33,7 @@ from agv2.tradelocker.wire import Lost, Reply, Wire
 
 __all__ = ["Exchange", "VenueCall"]
 
+_SAID_AT_ATTEMPT = 2
 _MOST_ATTEMPTS = 8
 _FIRST_BACKOFF_S = 0.5
 _LONGEST_BACKOFF_S = 8.0
@@ -121,7 +122,9 @@ class Exchange:
             spent_s = (now_ns - first_failure_ns) / 1e9
             if attempts >= _MOST_ATTEMPTS or spent_s + wait_s > self._read_budget_s:
                 break
-            structlog.get_logger().debug("venue read is retried", problem=problem, attempt=attempts, wait_s=wait_s)
+            # One failure is weather; whoever waits for the third attempt should know what for.
+            log = structlog.get_logger().warning if attempts == _SAID_AT_ATTEMPT else structlog.get_logger().debug
+            log("the venue does not answer as it should; trying again", problem=problem, attempt=attempts)
             await self._sleep(wait_s)
         raise RetryableVenueError(f"{problem}; gave up after {attempts} attempts in {spent_s:.0f} s", asked_s)
 

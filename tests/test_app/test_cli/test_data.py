@@ -108,6 +108,7 @@ def test_a_file_that_reads_back_under_another_name_is_noted(tmp_path: Path, caps
         (("--market", "XAUUSD", "--from", "2021-01-02", "--to", "2021-01-03"), "closed"),
         (("--market", "XAUUSD", "--from", "1999-01-01"), "2000-01-01"),
         (("--market", "XAUUSD", "--timeframe", "hourly"), "not understood"),
+        (("--bars", "99999999999999"), "end after the year 2199"),
     ],
 )
 def test_what_cannot_be_made_is_one_clear_line(

@@ -263,7 +263,7 @@ def test_a_price_side_that_changed_is_refused(
         (["--timeframe", "soon"], "timeframe 'soon' is not understood"),
         (["--from", "yesterday"], "--from yesterday: not a date"),
         (["--to", "2024-13-01"], "--to 2024-13-01: not a date"),
-        (["--out", "bars.csv"], "must end with .parquet"),
+        (["--out", "bars.csv"], "end the name with .parquet"),
         (["--set", "markets.ETHUSD.venue_name.X=Y"], "venue_name"),
     ],
 )

@@ -175,3 +175,18 @@ async def test_what_is_no_json_is_refused_where_it_is_made(open_transport: Open)
         with pytest.raises(StreamError, match="XAUUSD/1h cannot be written as JSON"):
             await bus.publish(Event(Topic.BARS, "XAUUSD/1h", 1, {"close": float("nan")}))
         assert await bus.publish(_event(1)) == 1
+
+
+async def test_the_bus_knows_what_a_group_has_not_done_yet() -> None:
+    bus = EventBus()
+    assert bus.outstanding(Topic.BARS, "desk") == 0
+    async with bus.follow(Topic.BARS, "desk") as follower:
+        for rank in (1, 2, 3):
+            await bus.publish(_event(rank))
+        assert bus.outstanding(Topic.BARS, "desk") == 3
+        await _taken(follower, 1)
+        held = await follower.next()
+        assert bus.outstanding(Topic.BARS, "desk") == 2
+    async with bus.follow(Topic.BARS, "desk") as follower:
+        assert bus.outstanding(Topic.BARS, "desk") == 2
+        assert (await follower.next()).number == held.number

@@ -19,6 +19,8 @@ class _Group:
     next_number: int
     undone: deque[Delivery] = field(default_factory=deque)
     """Left by members that are gone, oldest first."""
+    held: int = 0
+    """Deliveries that members work on."""
 
 
 @dataclass(slots=True)
@@ -60,6 +62,13 @@ class EventBus:
             self._news.notify_all()
         return topic.last_number
 
+    def outstanding(self, topic: Topic, group: str) -> int:
+        """Events that `group` has not called done yet; 0 for a group that nobody has joined."""
+        state = self._topics[topic]
+        if (own := state.groups.get(group)) is None:
+            return 0
+        return state.last_number + 1 - own.next_number + len(own.undone) + own.held
+
     @asynccontextmanager
     async def follow(self, topic: Topic, group: str, *, from_start: bool = False) -> AsyncIterator["_BusFollower"]:
         """Join `group`; what is not done when the block ends goes to another member.
@@ -91,16 +100,19 @@ class _BusFollower:
             while (delivery := self._take()) is None:
                 await self._news.wait()
         self._held[delivery.number] = delivery
+        self._group.held += 1
         return delivery
 
     async def done(self, delivery: Delivery) -> None:
         """Say that the event has had its effect and need not come again."""
-        self._held.pop(delivery.number, None)
+        if self._held.pop(delivery.number, None) is not None:
+            self._group.held -= 1
 
     async def leave(self) -> None:
         """Hand back what is not done, and wake the members that wait for it."""
         left = sorted([*self._group.undone, *self._held.values()], key=lambda delivery: delivery.number)
         self._group.undone = deque(left)
+        self._group.held -= len(self._held)
         self._held.clear()
         async with self._news:
             self._news.notify_all()

@@ -10,9 +10,10 @@ from agv2.core.errors import StreamError
 from agv2.data.streaming.event_bus import EventBus
 from agv2.data.streaming.events import Event, Topic
 
-__all__ = ["relay_events"]
+__all__ = ["RELAY_GROUP", "relay_events"]
 
-_GROUP = "relay"
+RELAY_GROUP = "relay"
+"""Group that the relay follows the bus as; what it has outstanding has not been sent on."""
 _LONGEST_PAUSE_S = 30.0
 
 
@@ -55,7 +56,7 @@ async def _relay_topic(
     bus: EventBus, publisher: Publisher, topic: Topic, sleep: Callable[[float], Awaitable[None]]
 ) -> None:
     log = structlog.get_logger().bind(topic=topic.value)
-    async with bus.follow(topic, _GROUP, from_start=True) as follower:
+    async with bus.follow(topic, RELAY_GROUP, from_start=True) as follower:
         while True:
             delivery = await follower.next()
             if delivery.missed:

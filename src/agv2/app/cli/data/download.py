@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from agv2.app.cli.data.out_file import require_new_parquet, writing
 from agv2.app.cli.options import ConfigOption, SetOption, parse_overrides
 
 if TYPE_CHECKING:
@@ -63,9 +64,8 @@ def download(
     step = Timeframe.parse(timeframe)
     require_venue_timeframe(step)
     start_ns, stop_ns = parse_moment("--from", start), None if stop is None else parse_moment("--to", stop)
-    if out is not None and (out.suffix != ".parquet" or out.exists()):
-        problem = "exists already; remove it or write elsewhere" if out.exists() else "must end with .parquet"
-        raise DataError(f"{out}: {problem}")
+    if out is not None:
+        require_new_parquet(out)
     environment = load_environment()
     environment.require("TL_ENVIRONMENT", "TL_EMAIL", "TL_PASSWORD", "TL_SERVER")
     markets = load_config(MarketsConfig, "markets", config, layers)
@@ -94,8 +94,8 @@ def download(
             raise DataError(
                 f"{out}: not written, for {len(bars)} bars of {symbol} {step.name} in this span are no file"
             )
-        out.parent.mkdir(parents=True, exist_ok=True)
-        write_bars(bars, out)
+        with writing(out):
+            write_bars(bars, out)
     result: dict[str, object] = {
         "symbol": symbol,
         "timeframe": step.name,

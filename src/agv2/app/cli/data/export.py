@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from agv2.app.cli.data.out_file import require_new_parquet, writing
 from agv2.app.cli.options import ConfigOption, SetOption, parse_overrides
 
 __all__ = ["export"]
@@ -30,7 +31,6 @@ def export(
     """
     layers = parse_overrides(config, overrides)
     from agv2.app.cli.data.moments import moment_text, parse_moment
-    from agv2.core.errors import DataError
     from agv2.core.timeframes import Timeframe
     from agv2.data.bars_file import symbol_of, write_bars
     from agv2.data.config import MarketsConfig
@@ -39,10 +39,7 @@ def export(
     from agv2.utils.config import load_config
     from agv2.utils.environment import load_environment
 
-    if out.suffix != ".parquet":
-        raise DataError(f"{out}: bars are written as Parquet; end the name with .parquet")
-    if out.exists():
-        raise DataError(f"{out}: exists already; remove it or write elsewhere")
+    require_new_parquet(out)
     store = BarStore(load_environment().home / "data" / "bars")
     markets = load_config(MarketsConfig, "markets", config, layers)
     instrument, _ = markets.instrument(symbol, store.read(symbol, Timeframe.parse(timeframe)).ts_ns)
@@ -55,8 +52,8 @@ def export(
         stop_ns=None if stop is None else parse_moment("--to", stop),
         fine=None if stored is None else Timeframe.parse(stored),
     )
-    out.parent.mkdir(parents=True, exist_ok=True)
-    write_bars(bars, out)
+    with writing(out):
+        write_bars(bars, out)
     span = f"{moment_text(int(bars.ts_ns[0]))} to {moment_text(int(bars.ts_ns[-1]))}"
     typer.echo(f"{out}: {len(bars):,} bars of {symbol}, {bars.timeframe.name}, {span}")
     if symbol_of(out) != symbol:

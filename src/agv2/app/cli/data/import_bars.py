@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from agv2.app.cli.options import ConfigOption, SetOption, parse_overrides
+
 if TYPE_CHECKING:
     from agv2.data.importers.clock_evidence import ClockFinding
     from agv2.data.importers.import_request import ImportedSeries
@@ -57,6 +59,8 @@ def import_bars(
         Path | None, typer.Option("--out", metavar="FILE", help="A Parquet file instead of the local store.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was found as JSON, for programs.")] = False,
+    config: ConfigOption = None,
+    overrides: SetOption = None,
 ) -> None:
     """Read vendors' exports into bars: all of the files, or nothing where one cannot be used.
 
@@ -65,6 +69,7 @@ def import_bars(
 
     Example: agv2 data import XAUUSD_M15_202501020100_202510272245.csv
     """
+    parse_overrides(config, overrides)
     from agv2.app.cli.data.import_report import as_dict, as_text
     from agv2.core.errors import ConfigError, DataError
     from agv2.core.timeframes import Timeframe

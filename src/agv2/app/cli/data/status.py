@@ -2,11 +2,15 @@
 
 import datetime
 import json
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from agv2.app.cli.options import ConfigOption, SetOption, parse_overrides
+
 if TYPE_CHECKING:
+    from agv2.core.errors import DataError
     from agv2.data.duckdb_store import StoredSeries
     from agv2.data.server_reach import Reach
 
@@ -17,15 +21,18 @@ _HEADS = ("symbol", "timeframe", "bars", "first", "last", "size", "price side", 
 
 def status(
     as_json: Annotated[bool, typer.Option("--json", help="Print the table as JSON, for programs.")] = False,
+    config: ConfigOption = None,
+    overrides: SetOption = None,
 ) -> None:
     """Show every stored series, where it lies, and whether PostgreSQL and Redis can be reached."""
+    parse_overrides(config, overrides)
     from agv2.data.duckdb_store import BarStore
     from agv2.data.server_reach import postgres_reach, redis_reach
     from agv2.utils.environment import load_environment
 
     environment = load_environment()
     store = BarStore(environment.home / "data" / "bars")
-    series = store.series()
+    series, problems = store.survey()
     reaches = {"PostgreSQL": postgres_reach(environment), "Redis": redis_reach(environment)}
     if as_json:
         typer.echo(
@@ -34,16 +41,18 @@ def status(
                     "home": str(environment.home),
                     "store": str(store.root),
                     "series": [_plain(each) for each in series],
+                    "problems": [str(problem) for problem in problems],
                     **{name.lower(): reach._asdict() for name, reach in reaches.items()},
                 }
             )
         )
+        _refuse(problems)
         return
     typer.echo(f"home        {environment.home}")
     for name, reach in reaches.items():
         typer.echo(f"{name:<11} {_reach_text(reach)}")
     typer.echo()
-    if not series:
+    if not series and not problems:
         typer.echo(
             "no bars yet: import files with `agv2 data import FILE`, or fetch them from your broker with\n"
             "`agv2 data download --symbol ETHUSD --timeframe 1m --from 2024-01-01`"
@@ -51,6 +60,16 @@ def status(
         return
     for line in _table([_HEADS, *(_row(each) for each in series)]):
         typer.echo(line)
+    _refuse(problems)
+
+
+def _refuse(problems: "Sequence[DataError]") -> None:
+    """Everything has been shown; what is damaged still makes the command fail."""
+    if problems:
+        from agv2.core.errors import DataError
+
+        rest = f" (and {len(problems) - 1} more series are damaged)" if len(problems) > 1 else ""
+        raise DataError(f"{problems[0]}{rest}")
 
 
 def _reach_text(reach: "Reach") -> str:

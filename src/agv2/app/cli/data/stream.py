@@ -2,7 +2,7 @@
 
 import json
 import sys
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["stream"]
 
-_LAST_BARS_S = 1.0  # for the last bars to reach the other processes
+_LAST_BARS_S = 10.0  # at most, for the last bars to reach the other processes
 
 
 def stream(
@@ -51,7 +51,10 @@ def stream(
     environment = load_environment()
     environment.require("TL_ENVIRONMENT", "TL_EMAIL", "TL_PASSWORD", "TL_SERVER")
     markets = load_config(MarketsConfig, "markets", config, layers)
-    asyncio.run(_stream(symbol, polled, coarse, bars, environment, markets, as_json=as_json))
+    try:
+        asyncio.run(_stream(symbol, polled, coarse, bars, environment, markets, as_json=as_json))
+    except BaseExceptionGroup as group:  # of tasks that end together: what ended them is the first
+        raise group.exceptions[0] from None
 
 
 async def _stream(
@@ -74,7 +77,7 @@ async def _stream(
     from agv2.data.streaming.event_bus import EventBus
     from agv2.data.streaming.events import Topic
     from agv2.data.streaming.redis_streams import RedisStreams
-    from agv2.data.streaming.relay import relay_events
+    from agv2.data.streaming.relay import RELAY_GROUP, relay_events
     from agv2.data.venue_history import venue_history
     from agv2.utils.clock import SystemClock
 
@@ -82,10 +85,12 @@ async def _stream(
     entry, _ = markets.entry(symbol)
     venue_symbol = markets.venue_name(symbol, environment.tl_server)
     async with AsyncExitStack() as stack:
+        # In one group of tasks, so that a fault of the relay ends the stream instead of leaving it mute.
+        tasks = await stack.enter_async_context(asyncio.TaskGroup())
         relaying = None
         if environment.redis_url is not None:
             redis = await stack.enter_async_context(RedisStreams(environment.redis_url.get_secret_value()))
-            relaying = asyncio.create_task(relay_events(bus, redis, [Topic.BARS]))
+            relaying = tasks.create_task(relay_events(bus, redis, [Topic.BARS]))
         source = await stack.enter_async_context(
             venue_history(
                 environment,
@@ -112,7 +117,10 @@ async def _stream(
             if n_bars is not None and shown >= n_bars:
                 break
         if relaying is not None:
-            await asyncio.sleep(_LAST_BARS_S)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LAST_BARS_S):
+                    while bus.outstanding(Topic.BARS, RELAY_GROUP):
+                        await asyncio.sleep(0.02)
             relaying.cancel()
 
 

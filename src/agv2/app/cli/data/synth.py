@@ -1,12 +1,11 @@
 """`agv2 data synth`: markets whose truth is known."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from agv2.app.cli.data.out_file import require_new_parquet, writing
 from agv2.app.cli.options import ConfigOption, SetOption, parse_overrides
 
 if TYPE_CHECKING:  # numpy and the compiler are not needed to print a help text
@@ -87,9 +86,9 @@ def _write_plain(kind: str, bars: int, timeframe: str, seed: int, out: Path, as_
     from agv2.data.bars_file import symbol_of, write_bars
     from agv2.data.synthetic import synthetic_bars
 
-    _require_new(out, out)
+    require_new_parquet(out)
     made = synthetic_bars(kind, bars, seed, timeframe=timeframe, symbol=symbol_of(out))
-    with _writing(out):
+    with writing(out):
         write_bars(made, out)
     line = f"{out}: {len(made):,} bars of {made.symbol}, {made.timeframe.name}, {kind}, seed {seed}"
     typer.echo(line, err=as_json)
@@ -147,7 +146,7 @@ def _write_instruments(
         instrument_shape(request.symbol)
         files = {request.symbol: out}
     for path in files.values():
-        _require_new(path, *market_files(path))
+        require_new_parquet(path, *market_files(path))
     markets = load_config(MarketsConfig, "markets", config, overrides)
     console = Console(stderr=True)
     written = []
@@ -156,7 +155,7 @@ def _write_instruments(
             console.print(f"making {symbol}", highlight=False)
         with console.status(f"making {symbol}"):
             made = instrument_market(dataclasses.replace(request, symbol=symbol), markets.entry(symbol)[0])
-            with _writing(path):
+            with writing(path):
                 parameters = write_market(made, path)
         if symbol_of(path) != symbol:
             console.print(
@@ -171,28 +170,6 @@ def _write_instruments(
         typer.echo(line, err=as_json)
         written.append({"file": str(path), **parameters})
     return written
-
-
-@contextmanager
-def _writing(path: Path) -> Iterator[None]:
-    """A place for `path`; what the disk refuses is one line for a person."""
-    from agv2.core.errors import DataError
-
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield
-    except OSError as error:
-        raise DataError(f"{path}: cannot be written ({error.strerror}); choose another place") from error
-
-
-def _require_new(path: Path, *files: Path) -> None:
-    from agv2.core.errors import DataError
-
-    if path.suffix != ".parquet":
-        raise DataError(f"{path}: bars are written as Parquet; end the name with .parquet")
-    for file in files:
-        if file.exists():
-            raise DataError(f"{file}: exists already; remove it or write elsewhere")
 
 
 def _midnight_ns(option: str, text: str) -> int:
