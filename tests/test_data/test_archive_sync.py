@@ -20,7 +20,7 @@ from agv2.core.timeframes import Timeframe
 from agv2.data.archive_sync import SyncedSeries, SyncStep, sync_archive
 from agv2.data.duckdb_store import BarStore
 from agv2.data.postgres_manager import PostgresManager
-from agv2.data.series_paths import partition_path, series_directory
+from agv2.data.store.series_paths import partition_path, series_directory
 from tests.factories import some_bars
 
 HOUR = Timeframe(60)

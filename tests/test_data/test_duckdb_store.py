@@ -19,11 +19,11 @@ from hypothesis import strategies as st
 from agv2.core.bars import Bars
 from agv2.core.errors import DataError
 from agv2.core.timeframes import Timeframe
-from agv2.data.bar_partition import laid_over
 from agv2.data.duckdb_store import BarStore, StoreWrite
-from agv2.data.durable_files import replace_durably
-from agv2.data.series_paths import series_directories, series_directory
-from agv2.data.series_record import SeriesRecord, merged, without
+from agv2.data.store.bar_partition import laid_over
+from agv2.data.store.durable_files import replace_durably
+from agv2.data.store.series_paths import series_directories, series_directory
+from agv2.data.store.series_record import SeriesRecord, merged, without
 from tests.factories import START_NS, bars_of, some_bars
 
 ROOT = Path(__file__).resolve().parents[2]

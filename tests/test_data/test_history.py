@@ -12,10 +12,10 @@ from agv2.core.arrays import FloatArray, IntArray
 from agv2.core.bars import Bars
 from agv2.core.errors import DataError, RetryableVenueError, VenueError
 from agv2.core.timeframes import Timeframe
+from agv2.data.download.history_archive import BarArchive
+from agv2.data.download.history_pages import HistoryPage, history_pages
 from agv2.data.duckdb_store import BarStore
 from agv2.data.history import DownloadProgress, DownloadReport, download_bars
-from agv2.data.history_archive import BarArchive
-from agv2.data.history_pages import HistoryPage, history_pages
 from agv2.utils.clock import ReplayClock
 from tests.factories import START_NS
 

@@ -17,7 +17,7 @@ from agv2.models.normalizer import Normalizer
 from agv2.models.pretraining import PretrainedEncoder, pretrain
 from agv2.models.training_rows import TrainingSeries, validation_starts
 
-__all__ = ["FoldEncoder", "fit_encoder", "make_tapes"]
+__all__ = ["FoldEncoder", "fit_encoder", "make_tapes", "training_series"]
 
 Report = Callable[[float, str], None]
 """Told the share done and a few words on how it goes."""
@@ -58,7 +58,7 @@ def fit_encoder(
     stamps = [market.bars.ts_ns[rows] for market, rows in zip(markets, warm, strict=True)]
     validation_ns, _ = validation_starts(stamps, settings.encoder)
     series = [
-        _training_series(market, rows, normalizer, settings, validation_ns)
+        training_series(market, rows, normalizer, settings, validation_ns)
         for market, rows in zip(markets, warm, strict=True)
     ]
 
@@ -74,9 +74,18 @@ def _warm_bars(fold: Fold, settings: Settings) -> slice:
     return slice(fold.train_lo - (settings.encoder.window - 1), fold.train_hi)
 
 
-def _training_series(
+def training_series(
     market: PreparedMarket, warm: slice, normalizer: Normalizer, settings: Settings, validation_ns: int
 ) -> TrainingSeries:
+    """What the encoder learns from in one market: scaled features and the targets that look ahead of them.
+
+    Args:
+        market: bars and features of any length; none after `warm.stop` is read.
+        warm: training bars with complete features.
+        normalizer: fitted on training bars.
+        settings: the encoder's horizons.
+        validation_ns: open of the first bar of the encoder's own validation.
+    """
     past = market.bars.slice(0, warm.stop)
     sigma = market.features.sigma[: warm.stop]
     # Regimes are relative to all the bars they are made from, so the encoder's validation bars get theirs apart.

@@ -12,10 +12,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from agv2.core.errors import DataError
 from agv2.core.timeframes import Timeframe
 from agv2.data.duckdb_store import BarStore
-from agv2.data.durable_files import replace_durably
 from agv2.data.postgres_manager import ArchivedSeries, PostgresManager
-from agv2.data.series_paths import series_directory
-from agv2.data.series_record import SeriesRecord
+from agv2.data.store.durable_files import replace_durably
+from agv2.data.store.series_paths import series_directory
+from agv2.data.store.series_record import SeriesRecord
 
 __all__ = ["SyncStep", "SyncedSeries", "sync_archive"]
 

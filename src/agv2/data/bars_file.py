@@ -10,12 +10,12 @@ import polars as pl
 
 from agv2.core.bars import Bars
 from agv2.core.errors import DataError
-from agv2.data.durable_files import replace_by_parquet
 from agv2.data.parquet_columns import moment_text, read_columns
 from agv2.data.quality.price_rules import price_problem
 from agv2.data.quality.repair import Cleaned, cleaned
 from agv2.data.quality.stamp_rules import first_fall, repeated_stamps
 from agv2.data.raw_bars import COLUMNS, RawBars
+from agv2.data.store.durable_files import replace_by_parquet
 
 __all__ = [
     "LoadedBars",

@@ -14,10 +14,10 @@ from agv2.core.arrays import IntArray
 from agv2.core.bars import Bars
 from agv2.core.errors import DataError
 from agv2.core.timeframes import Timeframe
-from agv2.data.bar_partition import laid_over, read_partitions, write_partition
-from agv2.data.durable_files import remove_leftovers, replace_durably
-from agv2.data.series_paths import partition_path, series_directories, series_directory
-from agv2.data.series_record import SeriesRecord
+from agv2.data.store.bar_partition import laid_over, read_partitions, write_partition
+from agv2.data.store.durable_files import remove_leftovers, replace_durably
+from agv2.data.store.series_paths import partition_path, series_directories, series_directory
+from agv2.data.store.series_record import SeriesRecord
 
 if TYPE_CHECKING:
     import duckdb
@@ -142,7 +142,7 @@ class BarStore:
         the very instant in which a writer replaces a file may fail with `duckdb.Error`, for DuckDB looks at a file's
         length before it opens it; it never mixes old and new. Repeat it, or use `read`, which has no such instant.
         """
-        from agv2.data.duckdb_views import connect_to  # loading DuckDB takes half a second
+        from agv2.data.store.duckdb_views import connect_to  # loading DuckDB takes half a second
 
         return connect_to(self.root)
 
@@ -203,7 +203,7 @@ class BarStore:
 
 
 def _described(symbol: str, timeframe: Timeframe, directory: Path) -> StoredSeries | None:
-    from agv2.data.duckdb_views import extent
+    from agv2.data.store.duckdb_views import extent
 
     files = [partition_path(directory, year) for year in _years(directory)]
     if not files:

@@ -10,7 +10,7 @@ from agv2.core.bars import Bars
 from agv2.core.errors import DataError, RetryableVenueError
 from agv2.core.timeframes import SessionCalendar, Timeframe
 from agv2.data.bar_aggregator import BarBuilder
-from agv2.data.history_pages import HistoryReply, HistorySource
+from agv2.data.download.history_pages import HistoryReply, HistorySource
 from agv2.data.streaming.event_bus import EventBus
 from agv2.data.streaming.events import bar_event
 from agv2.utils.clock import Clock, ReplayClock

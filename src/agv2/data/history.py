@@ -8,12 +8,12 @@ import numpy as np
 
 from agv2.core.errors import DataError
 from agv2.core.timeframes import Timeframe
+from agv2.data.download.history_archive import ArchiveOutcome, BarArchive, settle_archive
+from agv2.data.download.history_checks import Oddities, closed_bars, no_bars, require_grid, require_same_prices
+from agv2.data.download.history_pages import HistoryPage, HistorySource, history_pages
 from agv2.data.duckdb_store import BarStore
-from agv2.data.history_archive import ArchiveOutcome, BarArchive, settle_archive
-from agv2.data.history_checks import Oddities, closed_bars, no_bars, require_grid, require_same_prices
-from agv2.data.history_pages import HistoryPage, HistorySource, history_pages
 from agv2.data.parquet_columns import moment_text
-from agv2.data.series_record import SeriesRecord, Span, merged, without
+from agv2.data.store.series_record import SeriesRecord, Span, merged, without
 from agv2.utils.clock import Clock
 
 __all__ = ["DownloadProgress", "DownloadReport", "download_bars"]

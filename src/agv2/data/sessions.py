@@ -10,8 +10,8 @@ import numpy as np
 from agv2.core.arrays import BoolArray, IntArray
 from agv2.core.bars import Bars
 from agv2.core.timeframes import Timeframe
-from agv2.data.exchange_hours import exchange_hours
-from agv2.data.weekly_activity import ActiveSpan, active_spans
+from agv2.data.hours.exchange_hours import exchange_hours
+from agv2.data.hours.weekly_activity import ActiveSpan, active_spans
 
 __all__ = ["Sessions", "inferred_sessions", "market_sessions", "sessions_of"]
 

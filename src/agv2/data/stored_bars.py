@@ -6,7 +6,7 @@ from agv2.core.timeframes import SessionCalendar, Timeframe
 from agv2.data.bar_aggregator import aggregate_bars
 from agv2.data.bin_grid import is_nested
 from agv2.data.duckdb_store import BarStore
-from agv2.data.series_paths import series_directories
+from agv2.data.store.series_paths import series_directories
 
 __all__ = ["stored_bars"]
 

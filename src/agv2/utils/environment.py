@@ -71,6 +71,11 @@ class Environment(BaseSettings):
         """Where AGV2 keeps its data: `AGV2_HOME`, else `.agv2` in the user's home directory."""
         return Path("~/.agv2").expanduser() if self.agv2_home is None else self.agv2_home.expanduser()
 
+    @property
+    def bars_root(self) -> Path:
+        """Where the local store of bars is."""
+        return self.home / "data" / "bars"
+
     def require(self, *names: str) -> None:
         """Return if every key in `names` (such as `TL_EMAIL`) has a value.
 

@@ -6,7 +6,7 @@ from agv2.app.cli.main import main
 from agv2.core.timeframes import Timeframe
 from agv2.data.bars_file import read_bars
 from agv2.data.duckdb_store import BarStore
-from agv2.data.series_paths import partition_path, series_directory
+from agv2.data.store.series_paths import partition_path, series_directory
 from tests.factories import some_bars
 
 HOUR = Timeframe(60)

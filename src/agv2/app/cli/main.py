@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from agv2.app.cli import demo, run
+from agv2.app.cli import demo, leakcheck, run
 from agv2.app.cli.data import group as data
 from agv2.app.cli.options import spread_values
 from agv2.core.errors import AGV2Error
@@ -33,6 +33,7 @@ app = typer.Typer(
 )
 app.command(name="demo")(demo.demo)
 app.command(name="run")(run.run)
+app.command(name="leakcheck")(leakcheck.leakcheck)
 app.add_typer(data.app, name="data")
 
 
@@ -61,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         SystemExit: always; 0 ok, 1 error, 2 usage, 130 interrupted.
     """
     words = list(sys.argv[1:] if argv is None else argv)
-    if words[:1] == ["run"]:
+    if words[:1] in (["run"], ["leakcheck"]):
         words = spread_values(words, "--bars", "--symbol")
     try:
         app(words, prog_name="agv2")

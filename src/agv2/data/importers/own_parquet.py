@@ -9,12 +9,12 @@ import polars as pl
 
 from agv2.core.bars import Bars
 from agv2.core.errors import DataError
-from agv2.data.durable_files import replace_by_parquet
 from agv2.data.importers.clocks import UTC
 from agv2.data.importers.source_file import SourceFile
 from agv2.data.importers.vendor_rows import PriceSide, VendorRows
 from agv2.data.parquet_columns import read_columns
 from agv2.data.quality.price_rules import price_problem
+from agv2.data.store.durable_files import replace_by_parquet
 
 __all__ = ["read_own_parquet", "write_own_parquet"]
 

@@ -11,7 +11,7 @@ import polars as pl
 from agv2.core.arrays import FloatArray, IntArray
 from agv2.core.errors import DataError
 from agv2.data.bars_file import write_bars
-from agv2.data.durable_files import replace_by_parquet, replace_durably
+from agv2.data.store.durable_files import replace_by_parquet, replace_durably
 from agv2.data.synthetic_markets.market import REGIMES, InstrumentMarket
 from agv2.data.synthetic_markets.oracle import SIDE_COST_FRAC, oracle_sharpe
 

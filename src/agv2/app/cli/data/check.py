@@ -146,7 +146,7 @@ def _stored(name: str, symbol: str | None) -> Iterator[_Source]:
     from agv2.data.raw_bars import RawBars
     from agv2.utils.environment import load_environment
 
-    store = BarStore(load_environment().home / "data" / "bars")
+    store = BarStore(load_environment().bars_root)
     series = [each for each in store.series() if each.symbol == name]
     if not series:
         raise DataError(

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from agv2.app.cli.data.download_progress import DownloadProgress
     from agv2.core.timeframes import Timeframe
     from agv2.data.config import MarketsConfig
+    from agv2.data.download.history_archive import ArchiveOutcome, BarArchive
     from agv2.data.duckdb_store import BarStore
     from agv2.data.history import DownloadReport
-    from agv2.data.history_archive import ArchiveOutcome, BarArchive
     from agv2.utils.environment import Environment
 
 __all__ = ["download"]
@@ -52,8 +52,8 @@ def download(
     from agv2.core.timeframes import Timeframe
     from agv2.data.bars_file import write_bars
     from agv2.data.config import MarketsConfig
+    from agv2.data.download.venue_history import require_venue_timeframe
     from agv2.data.duckdb_store import BarStore
-    from agv2.data.venue_history import require_venue_timeframe
     from agv2.utils.config import load_config
     from agv2.utils.environment import load_environment
 
@@ -69,7 +69,7 @@ def download(
     environment = load_environment()
     environment.require("TL_ENVIRONMENT", "TL_EMAIL", "TL_PASSWORD", "TL_SERVER")
     markets = load_config(MarketsConfig, "markets", config, layers)
-    store = BarStore(environment.home / "data" / "bars")
+    store = BarStore(environment.bars_root)
     store.years(symbol, step)  # a symbol that cannot name bars is refused before anybody signs in
     began = time.perf_counter()
     with _warnings_on_stderr(), DownloadProgress(f"{symbol} {step.name}", quiet=as_json) as progress:
@@ -151,9 +151,9 @@ def _fetch(
     import numpy as np
 
     from agv2.core.errors import DataError
+    from agv2.data.download.history_archive import ArchiveOutcome, open_archive, settle_archive
+    from agv2.data.download.venue_history import venue_history
     from agv2.data.history import download_bars
-    from agv2.data.history_archive import ArchiveOutcome, open_archive, settle_archive
-    from agv2.data.venue_history import venue_history
     from agv2.utils.clock import SystemClock
 
     url = None if environment.database_url is None else environment.database_url.get_secret_value()

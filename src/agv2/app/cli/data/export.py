@@ -40,7 +40,7 @@ def export(
     from agv2.utils.environment import load_environment
 
     require_new_parquet(out)
-    store = BarStore(load_environment().home / "data" / "bars")
+    store = BarStore(load_environment().bars_root)
     markets = load_config(MarketsConfig, "markets", config, layers)
     instrument, _ = markets.instrument(symbol, store.read(symbol, Timeframe.parse(timeframe)).ts_ns)
     bars = stored_bars(

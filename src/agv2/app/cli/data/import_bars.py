@@ -161,7 +161,7 @@ def _store(found: "ImportedSeries", out: Path | None) -> dict[str, object]:
     from agv2.data.duckdb_store import BarStore
     from agv2.utils.environment import load_environment
 
-    store = BarStore(load_environment().home / "data" / "bars")
+    store = BarStore(load_environment().bars_root)
     try:
         written = store.write(found.bars, price_side=found.price_side, source=found.format.title)
     except OSError as error:

@@ -31,7 +31,7 @@ def status(
     from agv2.utils.environment import load_environment
 
     environment = load_environment()
-    store = BarStore(environment.home / "data" / "bars")
+    store = BarStore(environment.bars_root)
     series, problems = store.survey()
     reaches = {"PostgreSQL": postgres_reach(environment), "Redis": redis_reach(environment)}
     if as_json:

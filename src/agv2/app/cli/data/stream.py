@@ -40,7 +40,7 @@ def stream(
 
     from agv2.core.timeframes import Timeframe
     from agv2.data.config import MarketsConfig
-    from agv2.data.venue_history import require_venue_timeframe
+    from agv2.data.download.venue_history import require_venue_timeframe
     from agv2.utils.config import load_config
     from agv2.utils.environment import load_environment
     from agv2.utils.logging_config import configure_logging
@@ -73,12 +73,12 @@ async def _stream(
     import structlog
 
     from agv2.data.bin_grid import bin_grid
+    from agv2.data.download.venue_history import venue_history
     from agv2.data.feeds import LiveFeed
     from agv2.data.streaming.event_bus import EventBus
     from agv2.data.streaming.events import Topic
     from agv2.data.streaming.redis_streams import RedisStreams
     from agv2.data.streaming.relay import RELAY_GROUP, relay_events
-    from agv2.data.venue_history import venue_history
     from agv2.utils.clock import SystemClock
 
     clock, bus = SystemClock(), EventBus()

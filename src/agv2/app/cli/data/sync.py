@@ -43,7 +43,7 @@ def sync(
     environment = load_environment()
     environment.require("DATABASE_URL")
     assert environment.database_url is not None
-    store = BarStore(environment.home / "data" / "bars")
+    store = BarStore(environment.bars_root)
     showing: AbstractContextManager[SyncProgress] = SyncProgress(quiet=as_json)
     with PostgresManager(environment.database_url.get_secret_value()) as archive, showing as progress:
         archive.migrate()

@@ -8,7 +8,7 @@ from agv2.core.bars import Bars
 from agv2.core.errors import DataError
 from agv2.core.timeframes import Timeframe
 from agv2.data.duckdb_store import BarStore
-from agv2.data.series_record import SeriesRecord, Span, merged
+from agv2.data.store.series_record import SeriesRecord, Span, merged
 
 if TYPE_CHECKING:
     from agv2.data.postgres_manager import PostgresManager

@@ -6,7 +6,7 @@ import pytest
 
 from agv2.core.errors import ConfigError
 from agv2.core.timeframes import Timeframe
-from agv2.data.venue_history import VenueHistory, require_venue_timeframe, venue_history
+from agv2.data.download.venue_history import VenueHistory, require_venue_timeframe, venue_history
 from agv2.tradelocker.fake.listings import FakeLogin, Listing
 from agv2.tradelocker.fake.rules import VenueRules
 from agv2.tradelocker.fake.server import FakeTradeLocker

@@ -11,7 +11,7 @@ import numpy as np
 
 from agv2.core.errors import ConfigError
 from agv2.core.timeframes import Timeframe
-from agv2.data.history_pages import HistoryReply
+from agv2.data.download.history_pages import HistoryReply
 from agv2.tradelocker.client import RESOLUTIONS, TradeLockerClient
 from agv2.tradelocker.login import TradeLockerLogin
 from agv2.tradelocker.messages import VenueInstrument

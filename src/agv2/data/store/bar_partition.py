@@ -12,7 +12,7 @@ from agv2.core.arrays import FloatArray, IntArray
 from agv2.core.bars import Bars
 from agv2.core.errors import DataError
 from agv2.core.timeframes import Timeframe
-from agv2.data.durable_files import replace_by_parquet
+from agv2.data.store.durable_files import replace_by_parquet
 
 __all__ = ["Overlay", "laid_over", "read_partitions", "write_partition"]
 

@@ -8,7 +8,7 @@ from agv2.core.arrays import BoolArray, IntArray
 from agv2.core.bars import Bars
 from agv2.core.errors import DataError
 from agv2.core.timeframes import Timeframe
-from agv2.data.history_pages import HistoryPage
+from agv2.data.download.history_pages import HistoryPage
 from agv2.data.parquet_columns import moment_text
 
 __all__ = ["Oddities", "closed_bars", "no_bars", "require_grid", "require_same_prices"]

@@ -1,0 +1,68 @@
+"""Stages of the decision path that need nothing but bars: features, volatility, coarse bars."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import numpy as np
+
+from agv2.backtest.leakcheck import Columns, Stage
+from agv2.core.bars import Bars
+from agv2.core.timeframes import Timeframe, context_timeframes
+from agv2.features import bar_volatility as yardstick
+from agv2.features.coarse_bars import coarse_bars
+from agv2.features.pipeline import FeatureMatrix, feature_columns
+
+__all__ = ["feature_stages", "remembered"]
+
+T = TypeVar("T")
+
+
+def remembered(function: Callable[[Bars], T]) -> Callable[[Bars], T]:
+    """`function`, which stages share, called once for the bars at hand."""
+    last: list[tuple[Bars, T]] = []
+
+    def of(bars: Bars) -> T:
+        if not last or last[0][0] is not bars:
+            last[:] = [(bars, function(bars))]
+        return last[0][1]
+
+    return of
+
+
+def feature_stages(timeframe: Timeframe, features_of: Callable[[Bars], FeatureMatrix]) -> tuple[Stage, ...]:
+    """Every feature, the volatility of a bar, and the coarse bars of both contexts; all bit for bit.
+
+    Args:
+        timeframe: of the bars.
+        features_of: `compute_features`, or something that must equal it.
+    """
+
+    def features(bars: Bars) -> Columns:
+        matrix = features_of(bars)
+        return Columns(matrix.names, matrix.values)
+
+    def sigma(bars: Bars) -> Columns:
+        return Columns(("sigma",), features_of(bars).sigma[:, np.newaxis])
+
+    lookbacks = np.array([column.lookback for column in feature_columns(timeframe)])
+    return (
+        Stage("features", features, lookbacks=lookbacks),
+        Stage("sigma", sigma, lookbacks=yardstick.LOOKBACK),
+        *(_coarse_stage(timeframe, coarse) for coarse in context_timeframes(timeframe)),
+    )
+
+
+def _coarse_stage(timeframe: Timeframe, coarse: Timeframe) -> Stage:
+    """The newest closed coarse bar that each base bar sees."""
+
+    def compute(bars: Bars) -> Columns:
+        view = coarse_bars(bars, coarse)
+        seen = view.last_closed >= 0
+        values = np.full((len(bars), 5), np.nan)
+        for j, column in enumerate((view.open, view.high, view.low, view.close)):
+            values[seen, j] = column[view.last_closed[seen]]
+        values[seen, 4] = np.flatnonzero(seen) - view.last_base_bar[view.last_closed[seen]]
+        return Columns(("open", "high", "low", "close", "bars_since_its_end"), values)
+
+    # The bar seen may have ended just short of a whole coarse bar ago, and no coarse bar holds more base bars than fit.
+    return Stage(f"coarse bars {coarse.name}", compute, lookbacks=2 * (coarse.minutes // timeframe.minutes))

@@ -1,0 +1,1 @@
+"""Where opening hours come from: a calendar library, or the bars themselves."""
