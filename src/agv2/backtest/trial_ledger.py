@@ -1,8 +1,8 @@
 """The count of trials: every configuration that was ever measured on the same bars.
 
 The best of many trials looks good by luck; how good is known once they are counted. So they are counted here,
-automatically and across runs, in `AGV2_HOME` (default `~/.agv2`): one file per distinct trial,
-`trials/<data hash>/<trial hash>.json`. Repeating a trial replaces its file and adds nothing.
+automatically and across runs, in `AGV2_HOME` (of the environment or `.env`; default `~/.agv2`): one file per distinct
+trial, `trials/<data hash>/<trial hash>.json`. Repeating a trial replaces its file and adds nothing.
 """
 
 import base64
@@ -21,6 +21,7 @@ from agv2.backtest.atomic_files import write_atomically
 from agv2.backtest.significance import return_moments
 from agv2.core.arrays import FloatArray, IntArray
 from agv2.core.errors import ConfigError, ShapeError
+from agv2.utils.environment import load_environment
 
 __all__ = ["Trial", "TrialCount", "TrialLedger", "data_digest"]
 
@@ -97,13 +98,13 @@ class TrialLedger:
 
     @classmethod
     def open(cls, home: pathlib.Path | None = None) -> "TrialLedger":
-        """The ledger in `home`, else in `AGV2_HOME`, else in `~/.agv2`.
+        """The ledger in `home`, else in the environment's.
 
         Raises:
             ConfigError: the directory cannot be made or written.
         """
         if home is None:
-            home = pathlib.Path(os.environ.get("AGV2_HOME") or pathlib.Path.home() / ".agv2").expanduser()
+            home = load_environment().home
         folder = home / "trials"
         try:
             folder.mkdir(parents=True, exist_ok=True)

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
@@ -106,12 +107,19 @@ async def test_a_key_that_holds_something_else_is_refused(redis_url: str) -> Non
     connection.close()
 
 
-async def test_a_strangers_entry_is_named(redis_url: str) -> None:
+@pytest.mark.parametrize("fields", [{"hello": "world"}, {"event": "[]"}])
+async def test_a_strangers_entry_is_named_and_once_removed_the_member_goes_on(
+    redis_url: str, fields: dict[Any, Any]
+) -> None:
     connection = redis.Redis.from_url(redis_url)
     async with RedisStreams(redis_url) as streams, streams.follow(Topic.BARS, "desk", "one") as follower:
-        connection.xadd("agv2:bars", {"hello": "world"})
-        with pytest.raises(StreamError, match="agv2:bars holds something that is no event"):
+        place = str(connection.xadd("agv2:bars", fields), "ascii")  # type: ignore[arg-type]  # bytes, for nothing is decoded
+        with pytest.raises(StreamError, match=f"entry {place} of the stream agv2:bars is no event"):
             await asyncio.wait_for(follower.next(), 10.0)
+        connection.xdel("agv2:bars", place)
+        await streams.publish(Event(Topic.BARS, "XAUUSD/1h", 1, {}))
+    async with RedisStreams(redis_url) as streams, streams.follow(Topic.BARS, "desk", "one") as follower:
+        assert (await asyncio.wait_for(follower.next(), 10.0)).event.rank == 1
     connection.close()
 
 

@@ -205,8 +205,11 @@ class _StreamFollower:
                 continue
             try:
                 event = decode_event(fields[b"event"])
-            except KeyError:
-                raise StreamError(f"the stream {self._key} holds something that is no event; remove it") from None
+            except (KeyError, StreamError):
+                place = entry_id.decode()
+                raise StreamError(
+                    f"entry {place} of the stream {self._key} is no event; remove it: XDEL {self._key} {place}"
+                ) from None
             self._ready.append(Delivery(_number(entry_id), event, self._lost))
             self._lost = 0
 
