@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent
+PLAIN = ("-p", "no:xdist", "-p", "no:cacheprovider", "-p", "no:asyncio")
 
 
 @pytest.mark.parametrize(
@@ -20,9 +21,9 @@ def test_a_skip_fails_where_skips_are_forbidden(
     )
     pytester.makepyfile(body)
     monkeypatch.delenv("AGV2_FORBID_SKIPS", raising=False)
-    allowed = pytester.runpytest_inprocess("-p", "no:xdist", "-p", "no:cacheprovider")
+    allowed = pytester.runpytest_inprocess(*PLAIN)
     allowed.assert_outcomes(skipped=1)
     monkeypatch.setenv("AGV2_FORBID_SKIPS", "1")
-    forbidden = pytester.runpytest_inprocess("-p", "no:xdist", "-p", "no:cacheprovider")
+    forbidden = pytester.runpytest_inprocess(*PLAIN)
     assert forbidden.ret != 0
     forbidden.stdout.fnmatch_lines(["*AGV2_FORBID_SKIPS=1, yet * was skipped: *"])
