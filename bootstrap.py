@@ -150,7 +150,7 @@ def prepare(machine, extras):
     extras = sorted(installed_extras.union(extras))
     require_room(machine)
     log = os.path.join(machine.root, LOG)
-    machine.say("AGV2: %s, about 1.6 GB to install%s. Details go to %s." % (venv, _with(extras), LOG))
+    machine.say("AGV2: %s, about 1.8 GB to install%s. Details go to %s." % (venv, _with(extras), LOG))
     machine.say("[1/3] environment")
     if machine.output([python, "-m", "pip", "--version"]) is None:  # absent, or left half-made
         _require_success(machine.install([machine.python, "-m", "venv", "--clear", venv], log), "making %s" % venv, log)
