@@ -57,6 +57,11 @@ class Bars:
             if getattr(self, name).shape != self.ts_ns.shape:
                 raise ShapeError(f"{self.symbol}: {name} has {getattr(self, name).size} values, ts {self.ts_ns.size}")
 
+    @classmethod
+    def none(cls, symbol: str, timeframe: Timeframe) -> "Bars":
+        """A history without bars."""
+        return cls(symbol, timeframe, np.empty(0, dtype=np.int64), *(np.empty(0) for _ in range(6)))
+
     def __len__(self) -> int:
         return int(self.ts_ns.size)
 

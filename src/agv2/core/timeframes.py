@@ -10,7 +10,7 @@ import numpy as np
 from agv2.core.arrays import FloatArray, IntArray
 from agv2.core.errors import DataError
 
-__all__ = ["SessionCalendar", "Timeframe", "context_timeframes", "utc_offset_ns"]
+__all__ = ["SessionCalendar", "Timeframe", "context_timeframes", "utc_offset_ns", "year_bounds_ns"]
 
 _UNIT_MINUTES = {"m": 1, "h": 60, "d": 1440, "w": 10080}
 _NS_PER_MINUTE = 60_000_000_000
@@ -120,6 +120,16 @@ class SessionCalendar:
         ended = np.concatenate([[0.0], np.cumsum(weight)])
         nights[1:] = ended[days[1:] - first] - ended[days[:-1] - first]
         return nights
+
+
+def year_bounds_ns(year: int) -> tuple[int, int]:
+    """First moment of a UTC year and of the next one, nanoseconds UTC.
+
+    >>> year_bounds_ns(1970)
+    (0, 31536000000000000)
+    """
+    first, beyond = (int(np.datetime64(f"{each:04d}", "ns").astype(np.int64)) for each in (year, year + 1))
+    return first, beyond
 
 
 def utc_offset_ns(ts_ns: IntArray, zone: str) -> IntArray:

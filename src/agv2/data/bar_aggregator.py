@@ -94,7 +94,7 @@ class BarBuilder:
         require_nested(symbol, fine, coarse)
         self._coarse = coarse
         self._calendar = calendar
-        self._pending = _no_bars(symbol, fine)
+        self._pending = Bars.none(symbol, fine)
         self._closed_until_ns = _BEFORE_ALL_NS
         self._n_late = 0
 
@@ -153,7 +153,7 @@ def _closed_part(bars: Bars, timeframe: Timeframe, calendar: SessionCalendar, as
     require_on_grid(bars, calendar)
     now_ns = _present(bars, as_of_ns)
     if now_ns == _BEFORE_ALL_NS:
-        return _ClosedPart(_no_bars(bars.symbol, timeframe), 0, now_ns)
+        return _ClosedPart(Bars.none(bars.symbol, timeframe), 0, now_ns)
     if timeframe == bars.timeframe:
         return _ClosedPart(bars, len(bars), now_ns)
     grid = bin_grid(timeframe, calendar, int(bars.ts_ns[0]) if len(bars) else now_ns, now_ns)
@@ -170,11 +170,6 @@ def _present(bars: Bars, as_of_ns: int | None) -> int:
     """The latest moment that is known to have come."""
     now_ns = _BEFORE_ALL_NS if as_of_ns is None else as_of_ns
     return max(now_ns, int(bars.ts_ns[-1]) + bars.timeframe.nanoseconds) if len(bars) else now_ns
-
-
-def _no_bars(symbol: str, timeframe: Timeframe) -> Bars:
-    nothing = np.empty(0)
-    return Bars(symbol, timeframe, np.empty(0, dtype=np.int64), nothing, nothing, nothing, nothing, nothing, nothing)
 
 
 def _select(bars: Bars, rows: IntArray) -> Bars:

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import polars as pl
 
 from agv2.core.bars import Bars
 from agv2.core.errors import DataError
-from agv2.data.parquet_columns import moment_text, read_columns
+from agv2.data.parquet_columns import frame_of_columns, moment_text, read_columns
 from agv2.data.quality.price_rules import price_problem
 from agv2.data.quality.repair import Cleaned, cleaned
 from agv2.data.quality.stamp_rules import first_fall, repeated_stamps
@@ -144,11 +143,8 @@ def write_bars(bars: Bars, path: Path) -> None:
     Raises:
         DataError: the file cannot be written.
     """
-    columns = {"ts": pl.Series((bars.ts_ns // 1000).astype("datetime64[us]")).dt.replace_time_zone("UTC")}
-    for name in COLUMNS:
-        columns[name] = pl.Series(getattr(bars, name), dtype=pl.Float64, nan_to_null=True)
     try:
-        replace_by_parquet(path, pl.DataFrame(columns))
+        replace_by_parquet(path, frame_of_columns(bars))
     except OSError as error:
         raise DataError(
             f"{path}: cannot be written ({error.strerror or error}); check permissions and space"

@@ -13,7 +13,7 @@ from filelock import FileLock, Timeout
 from agv2.core.arrays import IntArray
 from agv2.core.bars import Bars
 from agv2.core.errors import DataError
-from agv2.core.timeframes import Timeframe
+from agv2.core.timeframes import Timeframe, year_bounds_ns
 from agv2.data.store.bar_partition import laid_over, read_partitions, write_partition
 from agv2.data.store.durable_files import remove_leftovers, replace_durably
 from agv2.data.store.series_paths import partition_path, series_directories, series_directory
@@ -257,5 +257,5 @@ def _years(directory: Path) -> list[int]:
 
 
 def _overlaps(year: int, start_ns: int | None, stop_ns: int | None) -> bool:
-    first, beyond = (int(np.datetime64(f"{each:04d}", "ns").astype(np.int64)) for each in (year, year + 1))
+    first, beyond = year_bounds_ns(year)
     return (start_ns is None or start_ns < beyond) and (stop_ns is None or stop_ns > first)

@@ -10,6 +10,7 @@ from agv2.core.bars import Bars
 from agv2.core.errors import DataError, RetryableVenueError
 from agv2.core.timeframes import SessionCalendar, Timeframe
 from agv2.data.bar_aggregator import BarBuilder
+from agv2.data.download.history_checks import bars_in_order
 from agv2.data.download.history_pages import HistoryReply, HistorySource
 from agv2.data.streaming.event_bus import EventBus
 from agv2.data.streaming.events import bar_event
@@ -147,9 +148,9 @@ class LiveFeed:
             if self._next_ns == before_ns and page_stop < polled_ns - self._settle_ns:
                 self._next_ns = page_stop  # nobody traded for a whole page, long ago: go on behind it
             for bars in closed:
-                for row in range(len(bars) if self._bus is not None else 0):
-                    assert self._bus is not None
-                    await self._bus.publish(bar_event(bars, row))
+                if self._bus is not None:
+                    for row in range(len(bars)):
+                        await self._bus.publish(bar_event(bars, row))
                 if len(bars):
                     yield bars
             if self._next_ns == before_ns or polled_ns - self._asked_from() <= self._page_ns():
@@ -190,12 +191,7 @@ class LiveFeed:
         prices = np.column_stack([reply.open, reply.high, reply.low, reply.close])
         usable = np.isfinite(prices).all(axis=1) & (reply.ts_ns + self._fine.nanoseconds <= now_ns)
         usable &= reply.ts_ns >= max(self._start_ns, min(self._next_ns, self._builder.open_ns))
-        rows = np.flatnonzero(usable)
-        rows = rows[np.argsort(reply.ts_ns[rows], kind="stable")]
-        rows = rows[np.append(np.diff(reply.ts_ns[rows]) > 0, True)] if rows.size else rows
-        unknown = np.full(rows.size, np.nan)
-        columns = [np.ascontiguousarray(column) for column in (*prices[rows].T, reply.volume[rows], unknown)]
-        return Bars(self._symbol, self._fine, reply.ts_ns[rows], *columns)
+        return bars_in_order(reply, usable, self._symbol, self._fine)
 
     def _pause_s(self, now_ns: int) -> float:
         """Until the bar that is forming has closed, or a little while if the one before it is still awaited."""

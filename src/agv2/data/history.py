@@ -4,12 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import numpy as np
-
+from agv2.core.bars import Bars
 from agv2.core.errors import DataError
-from agv2.core.timeframes import Timeframe
+from agv2.core.timeframes import Timeframe, year_bounds_ns
 from agv2.data.download.history_archive import ArchiveOutcome, BarArchive, settle_archive
-from agv2.data.download.history_checks import Oddities, closed_bars, no_bars, require_grid, require_same_prices
+from agv2.data.download.history_checks import Oddities, closed_bars, require_grid, require_same_prices
 from agv2.data.download.history_pages import HistoryPage, HistorySource, history_pages
 from agv2.data.duckdb_store import BarStore
 from agv2.data.parquet_columns import moment_text
@@ -131,12 +130,12 @@ class _Download:
         """Spans of which the store has what the venue had; years whose file was taken away do not count."""
         record = self._store.record(self._symbol, self._timeframe)
         lost = set(record.years) - set(self._store.years(self._symbol, self._timeframe))
-        return without(record.fetched, [_span_of_year(year) for year in lost])
+        return without(record.fetched, [year_bounds_ns(year) for year in lost])
 
     def require_same_feed(self) -> None:
         """Refuse before anything is asked for if the store holds another feed under this name."""
         if self._store.years(self._symbol, self._timeframe):
-            none = no_bars(self._symbol, self._timeframe)
+            none = Bars.none(self._symbol, self._timeframe)
             self._store.write(none, price_side=self._source.price_side, source=self._source.name)
 
     def with_overlap(self, start: int, stop: int) -> Span:
@@ -152,7 +151,7 @@ class _Download:
         years = self._store.years(self._symbol, self._timeframe)
         if not years:
             return False
-        _, first_year_end = _span_of_year(years[0])  # one year's file tells
+        _, first_year_end = year_bounds_ns(years[0])  # one year's file tells
         return len(self._store.read(self._symbol, self._timeframe, None, min(moment, first_year_end))) > 0
 
     def keep(self, page: HistoryPage) -> None:
@@ -185,8 +184,3 @@ class _Download:
             )
 
         self._store.amend(self._symbol, self._timeframe, with_page)
-
-
-def _span_of_year(year: int) -> Span:
-    first, beyond = (int(np.datetime64(f"{each:04d}", "ns").astype(np.int64)) for each in (year, year + 1))
-    return first, beyond

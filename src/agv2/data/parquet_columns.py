@@ -8,16 +8,25 @@ import numpy as np
 import polars as pl
 
 from agv2.core.arrays import FloatArray, IntArray
+from agv2.core.bars import Bars
 from agv2.core.errors import DataError
 from agv2.data.raw_bars import RawBars
 
-__all__ = ["moment_text", "read_columns"]
+__all__ = ["frame_of_columns", "moment_text", "read_columns"]
 
 _PRICES = ("open", "high", "low", "close")
 _OPTIONAL = ("volume", "spread")
 _NS_PER_UNIT = {"ms": 1_000_000, "us": 1_000, "ns": 1}
 _EARLIEST_NS = 0
 _LATEST_NS = 7_258_118_400_000_000_000  # 2200-01-01
+
+
+def frame_of_columns(bars: Bars) -> pl.DataFrame:
+    """(n_bars, 7) table as our Parquet has it: `ts` in microseconds UTC, null for an unknown volume or spread."""
+    columns = {"ts": pl.Series((bars.ts_ns // 1000).astype("datetime64[us]")).dt.replace_time_zone("UTC")}
+    for name in (*_PRICES, *_OPTIONAL):
+        columns[name] = pl.Series(getattr(bars, name), dtype=pl.Float64, nan_to_null=True)
+    return pl.DataFrame(columns)
 
 
 def read_columns(path: Path, content: bytes, symbol: str) -> RawBars:

@@ -10,7 +10,7 @@ import polars as pl
 
 from agv2.core.bars import Bars
 from agv2.core.errors import DataError
-from agv2.core.timeframes import Timeframe
+from agv2.core.timeframes import Timeframe, year_bounds_ns
 from agv2.data.postgres.address import PostgresAddress
 from agv2.data.postgres.bar_frames import COLUMNS, bars_of_frame, frame_of_bars
 from agv2.data.postgres.bar_upsert import Delivery, UpsertCount, instant, partition_of, upsert_bars
@@ -193,8 +193,7 @@ class PostgresManager:
         Raises:
             DataError: there is no archive, or the server was lost or refuses.
         """
-        first, beyond = (int(np.datetime64(f"{each:04d}", "ns").astype(np.int64)) for each in (year, year + 1))
-        return self._bars(symbol, timeframe, [*_bounds(first, beyond), f"change > {int(change)}"])
+        return self._bars(symbol, timeframe, [*_bounds(*year_bounds_ns(year)), f"change > {int(change)}"])
 
     def _bars(self, symbol: str, timeframe: Timeframe, conditions: list[str]) -> Bars:
         """Bars in order that meet `conditions`, which hold numbers alone."""

@@ -61,7 +61,7 @@ from agv2.tradelocker.row_parsing import (
     parse_positions,
 )
 from agv2.tradelocker.session import LoginSession, shared_session
-from agv2.tradelocker.wire import Wire
+from agv2.tradelocker.wire import Wire, open_http
 from agv2.utils.clock import Clock
 
 __all__ = ["RESOLUTIONS", "TradeLockerClient"]
@@ -70,7 +70,6 @@ RESOLUTIONS = {1: "1m", 5: "5m", 15: "15m", 30: "30m", 60: "1H", 240: "4H", 1440
 """The venue's name of each timeframe that it has, by minutes; case matters."""
 
 _NS_PER_MS = 1_000_000
-_TIMEOUT = httpx.Timeout(connect=10.0, read=30.0, write=10.0, pool=30.0)
 
 
 class TradeLockerClient:
@@ -122,9 +121,7 @@ class TradeLockerClient:
 
     async def __aenter__(self) -> Self:
         if self._http is None:
-            local = self._login.address.startswith("http://")
-            # A proxy named by the environment must not stand between this process and one on the same machine.
-            self._http = httpx.AsyncClient(timeout=_TIMEOUT, trust_env=not local)
+            self._http = open_http(self._login.address)
         session = self._given_session or shared_session(
             self._login, asyncio.get_running_loop(), self._monotonic_ns, self._sleep
         )

@@ -1,18 +1,16 @@
 """Who signs in where: the login that all accounts, tokens and limits belong to."""
 
-import re
 from dataclasses import dataclass
 
 from pydantic import SecretStr
 
 from agv2.core.errors import ConfigError
+from agv2.tradelocker.tokens import HEADER_SAFE
 from agv2.utils.environment import Environment, venue_address
 
 __all__ = ["MANDATORY_KEYS", "TradeLockerLogin"]
 
 MANDATORY_KEYS = ("TL_ENVIRONMENT", "TL_EMAIL", "TL_PASSWORD", "TL_SERVER")
-
-_HEADER_SAFE = re.compile(r"[\x21-\x7e]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +39,7 @@ class TradeLockerLogin:
                 raise ConfigError(f"the TradeLocker {name} is empty")
         if not self.server.strip():
             raise ConfigError("the TradeLocker server name is empty")
-        if self.developer_key is not None and not _HEADER_SAFE.fullmatch(self.developer_key.get_secret_value()):
+        if self.developer_key is not None and not HEADER_SAFE.fullmatch(self.developer_key.get_secret_value()):
             raise ConfigError("the TradeLocker developer key holds characters that no key has")
 
     @classmethod

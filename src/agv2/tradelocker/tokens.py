@@ -11,9 +11,10 @@ from pydantic import SecretStr
 from agv2.core.errors import VenueError
 from agv2.tradelocker.json_values import parse_json
 
-__all__ = ["TokenPair", "token_pair"]
+__all__ = ["HEADER_SAFE", "TokenPair", "token_pair"]
 
-_HEADER_SAFE = re.compile(r"[\x21-\x7e]+")
+HEADER_SAFE = re.compile(r"[\x21-\x7e]+")
+"""What may stand in a header as it is: visible ASCII without spaces."""
 _NS = 1_000_000_000
 _LONGEST_MARGIN_NS = 120 * _NS
 _LONGEST_LIFE_S = 10 * 365 * 86_400
@@ -57,7 +58,7 @@ def token_pair(answer: Any, now_ns: int) -> TokenPair | None:
 
 
 def _usable(token: Any) -> str | None:
-    return token if isinstance(token, str) and _HEADER_SAFE.fullmatch(token) else None
+    return token if isinstance(token, str) and HEADER_SAFE.fullmatch(token) else None
 
 
 def _life_ns(access: str, now_ns: int) -> int | None:

@@ -3,7 +3,7 @@
 import asyncio
 import email.utils
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 import httpx
@@ -11,12 +11,30 @@ import httpx
 from agv2.tradelocker.rate_limiter import RateLimiter
 from agv2.utils.clock import Clock
 
-__all__ = ["Lost", "Reply", "Wire"]
+__all__ = ["Lost", "Reply", "Wire", "open_http"]
 
 _TOO_FAST = 429
+_TIMEOUT = httpx.Timeout(connect=10.0, read=30.0, write=10.0, pool=30.0)
 _TIMEOUT_S = 60.0  # for the whole exchange; httpx counts only from one packet to the next
 _NEVER_LEFT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 _EDGE_MARKS = (b"error code: 1015", b"<title>access denied | ", b"you are being rate limited")
+
+
+def open_http(
+    address: str, on_response: Callable[[httpx.Response], Awaitable[None]] | None = None
+) -> httpx.AsyncClient:
+    """Connections to the venue at `address`; whoever opens them closes them.
+
+    Args:
+        address: of the login.
+        on_response: looks at each answer as its headers arrive; None: nobody does.
+    """
+    # A proxy named by the environment must not stand between this process and one on the same machine.
+    return httpx.AsyncClient(
+        timeout=_TIMEOUT,
+        trust_env=not address.startswith("http://"),
+        event_hooks={"response": [] if on_response is None else [on_response]},
+    )
 
 
 @dataclass(frozen=True, slots=True)

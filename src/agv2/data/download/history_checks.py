@@ -4,14 +4,14 @@ from collections import Counter
 
 import numpy as np
 
-from agv2.core.arrays import BoolArray, IntArray
+from agv2.core.arrays import BoolArray
 from agv2.core.bars import Bars
 from agv2.core.errors import DataError
 from agv2.core.timeframes import Timeframe
-from agv2.data.download.history_pages import HistoryPage
+from agv2.data.download.history_pages import HistoryPage, HistoryReply
 from agv2.data.parquet_columns import moment_text
 
-__all__ = ["Oddities", "closed_bars", "no_bars", "require_grid", "require_same_prices"]
+__all__ = ["Oddities", "bars_in_order", "closed_bars", "require_grid", "require_same_prices"]
 
 _NS_PER_HOUR = 3_600_000_000_000
 _PRICES = ("open", "high", "low", "close")
@@ -37,35 +37,39 @@ class Oddities:
         return tuple(f"{count:,} {text.format(timeframe=timeframe.name)}" for count, text in found if count)
 
 
-def no_bars(symbol: str, timeframe: Timeframe) -> Bars:
-    """An empty history."""
-    return Bars(symbol, timeframe, np.empty(0, dtype=np.int64), *(np.empty(0) for _ in range(6)))
+def bars_in_order(reply: HistoryReply, wanted: BoolArray, symbol: str, timeframe: Timeframe) -> Bars:
+    """The `wanted` rows of what a venue sent, by stamp; of equal stamps the one that came last."""
+    rows = np.flatnonzero(wanted)
+    order = rows[np.argsort(reply.ts_ns[rows], kind="stable")]
+    if order.size:
+        order = order[np.append(np.diff(reply.ts_ns[order]) > 0, True)]
+    return Bars(
+        symbol=symbol,
+        timeframe=timeframe,
+        ts_ns=reply.ts_ns[order],
+        open=reply.open[order],
+        high=reply.high[order],
+        low=reply.low[order],
+        close=reply.close[order],
+        volume=reply.volume[order],
+        spread=np.full(order.size, np.nan),
+    )
 
 
 def closed_bars(page: HistoryPage, symbol: str, timeframe: Timeframe, now_ns: int, oddities: Oddities) -> Bars:
     """The page's bars in order, each stamp once, within the page's span, with prices, closed at `now_ns`."""
     reply = page.reply
     if reply is None or not reply.ts_ns.size:
-        return no_bars(symbol, timeframe)
+        return Bars.none(symbol, timeframe)
     usable = np.isfinite(np.column_stack([reply.open, reply.high, reply.low, reply.close])).all(axis=1)
     inside = (reply.ts_ns >= page.start_ns) & (reply.ts_ns < page.stop_ns)
     closed = reply.ts_ns + timeframe.nanoseconds <= now_ns
     wanted = usable & inside & closed
-    rows = _newest_of_each(reply.ts_ns, wanted)
+    bars = bars_in_order(reply, wanted, symbol, timeframe)
     oddities.counts["unusable"] += int((inside & closed & ~usable).sum())
     oddities.counts["outside"] += int((~inside & closed).sum())
-    oddities.counts["repeated"] += int(wanted.sum()) - rows.size
-    return Bars(
-        symbol=symbol,
-        timeframe=timeframe,
-        ts_ns=reply.ts_ns[rows],
-        open=reply.open[rows],
-        high=reply.high[rows],
-        low=reply.low[rows],
-        close=reply.close[rows],
-        volume=reply.volume[rows],
-        spread=np.full(rows.size, np.nan),
-    )
+    oddities.counts["repeated"] += int(wanted.sum()) - len(bars)
+    return bars
 
 
 def require_grid(bars: Bars, source: str, oddities: Oddities) -> None:
@@ -104,11 +108,3 @@ def require_same_prices(stored: Bars, fetched: Bars, source: str, oddities: Oddi
             "store it under another --symbol, or remove the series and download it anew"
         )
     oddities.counts["revised"] += count
-
-
-def _newest_of_each(ts_ns: IntArray, wanted: BoolArray) -> IntArray:
-    """Rows of the `wanted` stamps in order; of equal stamps the one that came last."""
-    rows = np.flatnonzero(wanted)
-    order = rows[np.argsort(ts_ns[rows], kind="stable")]
-    last: IntArray = order[np.append(np.diff(ts_ns[order]) > 0, True)] if order.size else order
-    return last

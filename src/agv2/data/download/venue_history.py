@@ -15,6 +15,7 @@ from agv2.data.download.history_pages import HistoryReply
 from agv2.tradelocker.client import RESOLUTIONS, TradeLockerClient
 from agv2.tradelocker.login import TradeLockerLogin
 from agv2.tradelocker.messages import VenueInstrument
+from agv2.tradelocker.wire import open_http
 from agv2.utils.clock import Clock
 from agv2.utils.environment import Environment
 
@@ -23,7 +24,6 @@ __all__ = ["VenueHistory", "require_venue_timeframe", "venue_history"]
 _WHOLE_DAY = 1440
 _NEAREST = 5
 _SIDES = {"BID": "bid", "ASK": "ask", "TRADE": "trade"}
-_TIMEOUT = httpx.Timeout(connect=10.0, read=30.0, write=10.0, pool=30.0)
 
 
 class VenueHistory:
@@ -135,10 +135,7 @@ async def venue_history(
     """
     login = TradeLockerLogin.from_environment(environment)
     dates = _VenueDates(clock)
-    # A proxy named by the environment must not stand between this process and a venue on the same machine.
-    http = httpx.AsyncClient(
-        timeout=_TIMEOUT, trust_env=not login.address.startswith("http://"), event_hooks={"response": [dates.note]}
-    )
+    http = open_http(login.address, dates.note)
     async with http, TradeLockerClient(login, clock=clock, rng=rng, http=http) as client:
         account = await client.account()
         listed = await client.instruments(account.account_id)

@@ -12,13 +12,11 @@ from agv2.core.errors import DataError
 from agv2.data.importers.clocks import UTC
 from agv2.data.importers.source_file import SourceFile
 from agv2.data.importers.vendor_rows import PriceSide, VendorRows
-from agv2.data.parquet_columns import read_columns
+from agv2.data.parquet_columns import frame_of_columns, read_columns
 from agv2.data.quality.price_rules import price_problem
 from agv2.data.store.durable_files import replace_by_parquet
 
 __all__ = ["read_own_parquet", "write_own_parquet"]
-
-_NUMBERS = ("open", "high", "low", "close", "volume", "spread")
 
 
 def read_own_parquet(source: SourceFile) -> VendorRows:
@@ -61,8 +59,5 @@ def write_own_parquet(bars: Bars, path: Path, *, price_side: str | None, source:
 
     The file appears under its name only when it is complete.
     """
-    columns = {"ts": pl.Series((bars.ts_ns // 1000).astype("datetime64[us]")).dt.replace_time_zone("UTC")}
-    for name in _NUMBERS:
-        columns[name] = pl.Series(getattr(bars, name), dtype=pl.Float64, nan_to_null=True)
     metadata = {"source": source} | ({"price_side": price_side} if price_side else {})
-    replace_by_parquet(path, pl.DataFrame(columns), metadata=metadata)
+    replace_by_parquet(path, frame_of_columns(bars), metadata=metadata)

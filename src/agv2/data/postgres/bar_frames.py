@@ -6,6 +6,7 @@ import polars as pl
 from agv2.core.bars import Bars
 from agv2.core.errors import DataError
 from agv2.core.timeframes import Timeframe
+from agv2.data.parquet_columns import frame_of_columns
 
 __all__ = ["COLUMNS", "bars_of_frame", "frame_of_bars"]
 
@@ -31,10 +32,7 @@ def frame_of_bars(bars: Bars) -> pl.DataFrame:
     for name in _PRICES:
         if (unknown := np.flatnonzero(~np.isfinite(getattr(bars, name)))).size:
             raise DataError(f"{where}: bar {unknown[0]} has no {name}; remove it")
-    stamps = pl.Series("ts", bars.ts_ns // 1000).cast(pl.Datetime("us", "UTC"))
-    prices = [pl.Series(name, getattr(bars, name)) for name in _PRICES]
-    extras = [pl.Series(name, getattr(bars, name)).fill_nan(None) for name in _EXTRAS]
-    return pl.DataFrame([stamps, *prices, *extras])
+    return frame_of_columns(bars)
 
 
 def bars_of_frame(frame: pl.DataFrame, symbol: str, timeframe: Timeframe) -> Bars:

@@ -12,6 +12,7 @@ from agv2.core.arrays import FloatArray, IntArray
 from agv2.core.bars import Bars
 from agv2.core.errors import DataError
 from agv2.core.timeframes import Timeframe
+from agv2.data.parquet_columns import frame_of_columns
 from agv2.data.store.durable_files import replace_by_parquet
 
 __all__ = ["Overlay", "laid_over", "read_partitions", "write_partition"]
@@ -70,10 +71,7 @@ def laid_over(old: Bars, new: Bars) -> Overlay:
 
 def write_partition(bars: Bars, path: Path) -> None:
     """Replace `path` by `bars` in one step; unknown volumes and spreads become null."""
-    columns = {"ts": pl.Series((bars.ts_ns // 1000).astype("datetime64[us]")).dt.replace_time_zone("UTC")}
-    for name in _NUMBERS:
-        columns[name] = pl.Series(getattr(bars, name), dtype=pl.Float64, nan_to_null=True)
-    replace_by_parquet(path, pl.DataFrame(columns), row_group_size=_ROWS_PER_GROUP)
+    replace_by_parquet(path, frame_of_columns(bars), row_group_size=_ROWS_PER_GROUP)
 
 
 def read_partitions(paths: Sequence[Path], symbol: str, timeframe: Timeframe) -> Bars:
@@ -83,7 +81,7 @@ def read_partitions(paths: Sequence[Path], symbol: str, timeframe: Timeframe) ->
         DataError: a file cannot be read or is not what `write_partition` writes.
     """
     if not paths:
-        return Bars(symbol, timeframe, np.empty(0, dtype=np.int64), *(np.empty(0) for _ in _NUMBERS))
+        return Bars.none(symbol, timeframe)
     try:
         # Each file is opened once: polars given a path opens it twice, and a writer may replace it in between.
         contents = [path.read_bytes() for path in paths]
