@@ -17,12 +17,13 @@ from agv2.features.coarse_bars import coarse_bars
 from agv2.features.labels.forward_returns import forward_returns
 from agv2.features.pipeline import compute_features
 from agv2.models.normalizer import Normalizer
+from tests.markets import UTC_DAYS
 
 __all__ = ["LEAKY", "ONLY_ONE_FINDS", "leaky", "one_bar_reads"]
 
 _REACH = 5
 _EVERY = 7
-_FITTED = 900  # more than the warm-up of features at 5m
+_FITTED = 1_600  # more than the warm-up of features at 5m
 
 
 def leaky(name: str, column: str, compute: Callable[[Bars], FloatArray], **rules: int) -> Stage:
@@ -45,7 +46,7 @@ def _unconfirmed_pivot(bars: Bars) -> FloatArray:
 
 def _coarse_bar_from_its_start(bars: Bars) -> FloatArray:
     """Each base bar sees the close of the coarse bar that it lies in, as a join on the coarse bar's stamp gives it."""
-    view = coarse_bars(bars, context_timeframes(bars.timeframe)[0])
+    view = coarse_bars(bars, context_timeframes(bars.timeframe)[0], UTC_DAYS)
     return view.close[np.searchsorted(view.last_base_bar, np.arange(len(bars)))]
 
 
@@ -67,12 +68,12 @@ def _backward_filled(bars: Bars) -> FloatArray:
 
 
 def _normalised_by_all(bars: Bars) -> Columns:
-    features = compute_features(bars)
+    features = compute_features(bars, UTC_DAYS)
     return Columns(features.names, Normalizer.fit(features.values).transform(features.values))
 
 
 def _label_among_features(bars: Bars) -> Columns:
-    features = compute_features(bars)
+    features = compute_features(bars, UTC_DAYS)
     label = forward_returns(bars.close, features.sigma, (3,))
     return Columns((*features.names, "momentum_3"), np.concatenate([features.values, label], axis=1))
 

@@ -6,9 +6,13 @@ from typing import Any
 import numpy as np
 
 from agv2.core.bars import Bars
+from agv2.core.timeframes import SessionCalendar
 from agv2.data.synthetic import synthetic_bars
 
-__all__ = ["gappy_bars", "scrambled_after"]
+__all__ = ["NEW_YORK_DAYS", "UTC_DAYS", "gappy_bars", "scrambled_after"]
+
+UTC_DAYS = SessionCalendar(0, "UTC", 365.0, None, weekend_nights=True)
+NEW_YORK_DAYS = SessionCalendar(17, "America/New_York", 260.0, 2, weekend_nights=False)
 
 _PRICES = ("open", "high", "low", "close")
 

@@ -7,14 +7,14 @@ import sys
 
 from agv2.core.jit import PLAIN_KERNELS
 from agv2.features.pipeline import compute_features
-from tests.markets import gappy_bars
+from tests.markets import UTC_DAYS, gappy_bars
 
 N_BARS = 1600
 PRINT_DIGEST = f"from tests.parity.test_plain_features import digest; print(digest({N_BARS}))"
 
 
 def digest(n_bars: int) -> str:
-    matrix = compute_features(gappy_bars(n_bars))
+    matrix = compute_features(gappy_bars(n_bars), UTC_DAYS)
     assert matrix.warmup < n_bars - 100
     return f"{PLAIN_KERNELS} {hashlib.sha256(matrix.values.tobytes() + matrix.sigma.tobytes()).hexdigest()}"
 

@@ -11,6 +11,7 @@ from agv2.app.leakcheck import bars_needed, leakcheck, require_no_leak
 from agv2.app.settings import Settings, load_settings
 from agv2.core.bars import Bars
 from agv2.core.errors import DataError, LeakError
+from agv2.core.timeframes import SessionCalendar
 from agv2.features.pipeline import FeatureMatrix, compute_features
 from agv2.models.normalizer import Normalizer
 from agv2.utils.config import parse_override
@@ -52,9 +53,9 @@ def test_nothing_shipped_leaks_in_the_full_check(settings: Settings) -> None:
     assert leakcheck(gappy_bars(3_500, "1h"), settings, seed=7).leaks == ()
 
 
-def _leaky_features(bars: Bars) -> FeatureMatrix:
+def _leaky_features(bars: Bars, calendar: SessionCalendar) -> FeatureMatrix:
     """The shipped features, the second from one bar later."""
-    matrix = compute_features(bars)
+    matrix = compute_features(bars, calendar)
     values = matrix.values.copy()
     values[:-1, 1] = matrix.values[1:, 1]
     return FeatureMatrix(matrix.columns, values, matrix.sigma)
@@ -79,19 +80,19 @@ def test_a_leak_early_on_the_path_is_seen_in_what_follows(
     name: str, stand_in: Callable[..., Any], stages: set[str], settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, name, stand_in)
-    report = leakcheck(gappy_bars(1_300, "5m"), settings, seed=7, quick=True)
+    report = leakcheck(gappy_bars(2_000, "5m"), settings, seed=7, quick=True)
     assert stages <= {stage.name for stage in report.stages if stage.leaks}
 
 
 def test_a_leak_stops_whoever_asks(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "compute_features", _leaky_features)
     with pytest.raises(LeakError, match=r"^something sees the future: features, column log_return_3: .* more columns"):
-        require_no_leak(gappy_bars(1_300, "5m"), settings)
+        require_no_leak(gappy_bars(2_000, "5m"), settings)
 
 
 def test_the_same_seed_gives_the_same_report(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "compute_features", _leaky_features)
-    bars = gappy_bars(1_300, "5m")
+    bars = gappy_bars(2_000, "5m")
     assert repr(leakcheck(bars, settings, 7, quick=True)) == repr(leakcheck(bars, settings, 7, quick=True))
 
 

@@ -8,17 +8,21 @@ from agv2.backtest.leakcheck_perturbations import Perturbation
 from agv2.backtest.leakcheck_stages import feature_stages
 from agv2.core.bars import Bars
 from agv2.core.errors import DataError, ShapeError
-from agv2.features.pipeline import compute_features
+from agv2.features.pipeline import FeatureMatrix, compute_features
 from tests.leaky_variants import LEAKY, ONLY_ONE_FINDS, leaky, one_bar_reads
-from tests.markets import gappy_bars
+from tests.markets import UTC_DAYS, gappy_bars
 
 SHORT = gappy_bars(600, "5m")
+
+
+def features_of(bars: Bars) -> FeatureMatrix:
+    return compute_features(bars, UTC_DAYS)
 
 
 @pytest.fixture(scope="module")
 def long() -> Bars:
     """Bars enough for every feature, and some to change."""
-    return gappy_bars(1_200, "5m")
+    return gappy_bars(2_200, "5m")
 
 
 @pytest.mark.parametrize("name", LEAKY)
@@ -43,11 +47,11 @@ FUTURES = (Perturbation.NOISE, Perturbation.SPIKES, Perturbation.STAMPS, Perturb
 
 @pytest.mark.parametrize("timeframe", ["1m", "5m", "1h"])
 def test_no_feature_leaks(timeframe: str) -> None:
-    bars = gappy_bars(2_200, timeframe)
-    report = check_leaks(bars, feature_stages(bars.timeframe, compute_features), n_cuts=6, seed=0)
+    bars = gappy_bars(2_600, timeframe)
+    report = check_leaks(bars, feature_stages(bars.timeframe, UTC_DAYS, features_of), n_cuts=6, seed=0)
     assert report.leaks == ()
     assert report.notes == ()
-    assert report.columns == len(compute_features(bars).names) + 11
+    assert report.columns == len(compute_features(bars, UTC_DAYS).names) + 11
 
 
 @pytest.mark.parametrize("kind", Perturbation)
@@ -127,8 +131,8 @@ def test_a_leak_reads_as_a_sentence() -> None:
 def test_too_few_bars_are_said_to_be_too_few() -> None:
     with pytest.raises(DataError, match="600 bars are too few to change any after bar 599"):
         check_leaks(SHORT, [Stage("fitted", one_bar_reads(1, 1).compute, fitted_bars=600)], 3, 0)
-    with pytest.raises(DataError, match="column log_return_1@1h of features has no value to compare"):
-        check_leaks(SHORT, feature_stages(SHORT.timeframe, compute_features)[:1], 3, 0)
+    with pytest.raises(DataError, match="column level_above of features has no value to compare"):
+        check_leaks(SHORT, feature_stages(SHORT.timeframe, UTC_DAYS, features_of)[:1], 3, 0)
 
 
 def test_a_stage_that_does_not_give_a_row_a_bar_is_refused() -> None:

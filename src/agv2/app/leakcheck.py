@@ -148,7 +148,8 @@ def _stages(bars: Bars, settings: Settings, seed: int) -> tuple[Stage, ...]:
     test_lo = first + int((len(bars) - first) * _TRAINED_SHARE)
     fold = Fold(first, test_lo - horizon, test_lo, len(bars))
 
-    features_of = remembered(compute_features)
+    calendar = settings.markets.instrument(bars.symbol, bars.ts_ns[:test_lo])[0].calendar
+    features_of = remembered(lambda bars: compute_features(bars, calendar))
     market_of = remembered(lambda bars: _market(bars, features_of(bars), settings, test_lo))
     normalizer_of = remembered(lambda bars: Normalizer.fit(features_of(bars).values[fold.train_lo : fold.train_hi]))
 
@@ -181,7 +182,7 @@ def _stages(bars: Bars, settings: Settings, seed: int) -> tuple[Stage, ...]:
     lookback = first + 1
     market_names = observation_names(layout)[: layout.market_size]
     return (
-        *feature_stages(bars.timeframe, features_of),
+        *feature_stages(bars.timeframe, calendar, features_of),
         Stage("normaliser", normalised, fitted_bars=test_lo),
         Stage("training windows", windows, fitted_bars=test_lo),
         Stage("embedding", lambda bars: Columns(market_names, embedded_of(bars).market_rows), TOLERANCE, lookback),

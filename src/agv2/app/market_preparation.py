@@ -120,7 +120,7 @@ def _prepare(path: Path, admitted: AdmittedBars, settings: Settings, most_bars: 
             notes.append(
                 f"{bars.symbol}: {dropped} spreads of more than {_NO_SPREAD:.0%} of the price count as unknown"
             )
-    features = compute_features(bars)
+    features = compute_features(bars, instrument.calendar)
     bars_per_year = _bars_per_year(bars.ts_ns, instrument.calendar)
     return PreparedMarket(
         bars=bars,

@@ -7,7 +7,7 @@ import numpy as np
 
 from agv2.backtest.leakcheck import Columns, Stage
 from agv2.core.bars import Bars
-from agv2.core.timeframes import Timeframe, context_timeframes
+from agv2.core.timeframes import SessionCalendar, Timeframe, context_timeframes
 from agv2.features import bar_volatility as yardstick
 from agv2.features.coarse_bars import coarse_bars
 from agv2.features.pipeline import FeatureMatrix, feature_columns
@@ -29,11 +29,14 @@ def remembered(function: Callable[[Bars], T]) -> Callable[[Bars], T]:
     return of
 
 
-def feature_stages(timeframe: Timeframe, features_of: Callable[[Bars], FeatureMatrix]) -> tuple[Stage, ...]:
+def feature_stages(
+    timeframe: Timeframe, calendar: SessionCalendar, features_of: Callable[[Bars], FeatureMatrix]
+) -> tuple[Stage, ...]:
     """Every feature, the volatility of a bar, and the coarse bars of both contexts; all bit for bit.
 
     Args:
         timeframe: of the bars.
+        calendar: of their market.
         features_of: `compute_features`, or something that must equal it.
     """
 
@@ -48,15 +51,15 @@ def feature_stages(timeframe: Timeframe, features_of: Callable[[Bars], FeatureMa
     return (
         Stage("features", features, lookbacks=lookbacks),
         Stage("sigma", sigma, lookbacks=yardstick.LOOKBACK),
-        *(_coarse_stage(timeframe, coarse) for coarse in context_timeframes(timeframe)),
+        *(_coarse_stage(timeframe, coarse, calendar) for coarse in context_timeframes(timeframe)),
     )
 
 
-def _coarse_stage(timeframe: Timeframe, coarse: Timeframe) -> Stage:
+def _coarse_stage(timeframe: Timeframe, coarse: Timeframe, calendar: SessionCalendar) -> Stage:
     """The newest closed coarse bar that each base bar sees."""
 
     def compute(bars: Bars) -> Columns:
-        view = coarse_bars(bars, coarse)
+        view = coarse_bars(bars, coarse, calendar)
         seen = view.last_closed >= 0
         values = np.full((len(bars), 5), np.nan)
         for j, column in enumerate((view.open, view.high, view.low, view.close)):

@@ -8,9 +8,10 @@ import numpy as np
 from agv2.core.aggregation import gather_bars
 from agv2.core.arrays import IntArray
 from agv2.core.bars import Bars
+from agv2.core.bin_grid import bin_grid
 from agv2.core.errors import DataError
 from agv2.core.timeframes import SessionCalendar, Timeframe
-from agv2.data.bin_grid import bin_grid, is_nested, require_nested, require_on_grid
+from agv2.data.grid_checks import is_nested, require_nested, require_on_grid
 
 __all__ = ["BarBuilder", "aggregate_bars", "aggregate_each"]
 

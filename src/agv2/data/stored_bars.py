@@ -4,8 +4,8 @@ from agv2.core.bars import Bars
 from agv2.core.errors import DataError
 from agv2.core.timeframes import SessionCalendar, Timeframe
 from agv2.data.bar_aggregator import aggregate_bars
-from agv2.data.bin_grid import is_nested
 from agv2.data.duckdb_store import BarStore
+from agv2.data.grid_checks import is_nested
 from agv2.data.store.series_paths import series_directories
 
 __all__ = ["stored_bars"]

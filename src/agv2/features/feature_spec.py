@@ -2,26 +2,23 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from enum import Enum
 
-from agv2.core.arrays import FloatArray, IntArray
+from agv2.core.arrays import FloatArray
+from agv2.features.feature_inputs import FeatureInputs
 
-__all__ = ["FeatureColumn", "FeatureInputs", "FeatureSpec"]
+__all__ = ["FeatureColumn", "FeatureSpec", "Reads"]
 
 
-class FeatureInputs(NamedTuple):
-    """Bars of one timeframe, base or coarse, with the volatilities that scale their features."""
+class Reads(Enum):
+    """What a feature reads beside the bars of its `lookback`, which lengthens the history that decides it."""
 
-    ts_ns: IntArray
-    """(n,) bar opens; of a coarse bar, that of the last base bar inside."""
-    open: FloatArray
-    high: FloatArray
-    low: FloatArray
-    close: FloatArray
-    sigma: FloatArray
-    """(n,) volatility of one bar of this timeframe, log return."""
-    usual_sigma: FloatArray
-    """(n,) what `sigma` is compared with: its longer past, or what the base timeframe's implies."""
+    BARS = "bars"
+    """Nothing."""
+    SIGMA = "sigma"
+    """The volatility that scales it, and whatever that was estimated from."""
+    LEVELS = "levels"
+    """All pivots in memory, and the volatility at each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,17 +26,19 @@ class FeatureSpec:
     """One feature: how it is computed and what may be relied on."""
 
     name: str
+    meaning: str
+    """What it says, in a line."""
     function: Callable[[FeatureInputs], FloatArray]
     """Gives the same bits for bar t from any history that holds all that bar t's value depends on."""
     lookback: int
-    """Bars of its own timeframe that it reads, the present one included, those behind `sigma` apart."""
+    """Bars of its own timeframe that it reads, the present one included, those behind `reads` apart."""
     unit: str
     low: float
     """Smallest value."""
     high: float
     """Largest value."""
     known_at: str = "the close of the bar"
-    uses_sigma: bool = True
+    reads: Reads = Reads.SIGMA
     on_context: bool = True
     """Whether coarse bars have it too; the clock would only say the same thing again."""
 

@@ -1,19 +1,27 @@
 """The list of features, and the one function that computes them for research, training and live alike."""
 
+import functools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-from agv2.core.arrays import FloatArray, IntArray
+from agv2.core.arrays import Float32Array, FloatArray, IntArray
 from agv2.core.bars import Bars
 from agv2.core.errors import DataError
 from agv2.core.jit import kernel
-from agv2.core.timeframes import Timeframe, context_timeframes
+from agv2.core.timeframes import SessionCalendar, Timeframe, context_timeframes
 from agv2.features import bar_volatility as yardstick
-from agv2.features.coarse_bars import coarse_bars
-from agv2.features.feature_spec import FeatureColumn, FeatureInputs, FeatureSpec
+from agv2.features import support_resistance as sr
+from agv2.features.feature_inputs import (
+    CONTEXT_SIGMA_RETURNS,
+    FeatureInputs,
+    base_inputs,
+    context_inputs,
+    context_memory,
+)
+from agv2.features.feature_spec import FeatureColumn, FeatureSpec, Reads
 from agv2.features.price_features import log_range, log_return, opening_gap, wick_fractions
 from agv2.features.session_features import SESSIONS, day_of_week, session_flags, time_of_day
 from agv2.features.volatility import average_true_range, parkinson_volatility, realized_volatility
@@ -21,46 +29,83 @@ from agv2.features.volatility import average_true_range, parkinson_volatility, r
 __all__ = ["FEATURES", "FeatureMatrix", "compute_features", "feature_columns"]
 
 _SHORT = 12
-_USUAL_RETURNS = yardstick.LOOKBACK - 1
-_CONTEXT_SIGMA_RETURNS = 60  # as far back as the longest return, so that it lengthens no warm-up
 _SCALED_LIMIT = 20.0  # beyond it lie weekend gaps and stale feeds that jump: how far is of no use
 _LOG_RATIO_LIMIT = 6.0
 _FLOOR = yardstick.VOLATILITY_FLOOR
+_DAYS_BETWEEN_CLOCK_CHANGES = 182
+_MINUTES_PER_DAY = 1440
 
 _Function = Callable[[FeatureInputs], FloatArray]
 
 
-def _scaled(name: str, lookback: int, function: _Function, low: float = -_SCALED_LIMIT) -> FeatureSpec:
+def _scaled(name: str, meaning: str, lookback: int, function: _Function, low: float = -_SCALED_LIMIT) -> FeatureSpec:
     """A move in volatilities of one bar."""
 
     def in_sigmas(inputs: FeatureInputs) -> FloatArray:
         scaled: FloatArray = np.clip(function(inputs) / inputs.sigma, low, _SCALED_LIMIT)
         return scaled
 
-    return FeatureSpec(name, in_sigmas, lookback, "sigma", low, _SCALED_LIMIT)
+    return FeatureSpec(name, meaning, in_sigmas, lookback, "sigma", low, _SCALED_LIMIT)
 
 
 def _return_over(horizon: int) -> FeatureSpec:
     """The last `horizon` bars' return, in volatilities that such a return would have in a random walk."""
-    return _scaled(f"log_return_{horizon}", horizon + 1, lambda i: log_return(i.close, horizon) / math.sqrt(horizon))
+    meaning = f"return over {horizon} bar{'s' if horizon > 1 else ''}, over the square root of their number"
+    function = functools.partial(_root_scaled_return, horizon=horizon)
+    return _scaled(f"log_return_{horizon}", meaning, horizon + 1, function)
 
 
-def _ratio(name: str, lookback: int, function: _Function) -> FeatureSpec:
+def _root_scaled_return(inputs: FeatureInputs, horizon: int) -> FloatArray:
+    return log_return(inputs.close, horizon) / math.sqrt(horizon)
+
+
+def _wick(name: str, meaning: str, function: _Function) -> FeatureSpec:
+    return FeatureSpec(name, meaning, function, 1, "fraction of range", 0.0, 1.0, reads=Reads.BARS)
+
+
+def _ratio(name: str, meaning: str, lookback: int, function: _Function) -> FeatureSpec:
     """A volatility estimate against the yardstick, log."""
 
     def log_ratio(inputs: FeatureInputs) -> FloatArray:
         return _log_ratio(function(inputs), inputs.sigma)
 
-    return FeatureSpec(name, log_ratio, lookback, "log ratio", -_LOG_RATIO_LIMIT, _LOG_RATIO_LIMIT)
+    return FeatureSpec(name, meaning, log_ratio, lookback, "log ratio", -_LOG_RATIO_LIMIT, _LOG_RATIO_LIMIT)
 
 
-def _clock(name: str, unit: str, low: float, function: _Function) -> FeatureSpec:
+def _clock(name: str, meaning: str, unit: str, low: float, function: _Function) -> FeatureSpec:
     """Something the calendar alone decides."""
-    return FeatureSpec(name, function, 1, unit, low, 1.0, "the open of the bar", uses_sigma=False, on_context=False)
+    known_at = "the open of the bar"
+    return FeatureSpec(name, meaning, function, 1, unit, low, 1.0, known_at, reads=Reads.BARS, on_context=False)
 
 
 def _session(session: str) -> FeatureSpec:
-    return _clock(f"session_{session}", "flag", 0.0, lambda i: session_flags(i.ts_ns, session))
+    zone, opens, closes = SESSIONS[session]
+    meaning = f"1 from {opens}:00 to {closes}:00 {zone} on weekdays, else 0"
+    return _clock(f"session_{session}", meaning, "flag", 0.0, lambda i: session_flags(i.ts_ns, session))
+
+
+def _level(name: str, meaning: str, unit: str, high: float, function: _Function) -> FeatureSpec:
+    """Something about the pivots in memory; their number of bars is that of the base timeframe."""
+    return FeatureSpec(name, meaning, function, sr.density_lookback(), unit, 0.0, high, reads=Reads.LEVELS)
+
+
+def _distance(name: str, meaning: str, function: _Function) -> FeatureSpec:
+    return _level(name, meaning, "sigma", sr.HALF_WIDTH_SIGMAS, function)
+
+
+def _strength(name: str, meaning: str, function: _Function) -> FeatureSpec:
+    return _level(name, meaning, "log strength", sr.STRENGTH_LIMIT, lambda i: _log_strength(function(i)))
+
+
+def _heat(column: int) -> FeatureSpec:
+    low = column - sr.HEAT_COLUMNS // 2
+    meaning = f"density of levels {low:+d} to {low + 1:+d} volatilities from the close"
+    unit = "log strength"
+    return _level(f"heatmap_{column:02d}", meaning, unit, sr.STRENGTH_LIMIT, lambda i: i.heat[column])
+
+
+def _log_strength(strength: FloatArray) -> FloatArray:
+    return _log_ratio(1.0 + strength, np.ones(strength.size))
 
 
 @kernel
@@ -76,25 +121,36 @@ def _log_ratio(estimate: FloatArray, reference: FloatArray) -> FloatArray:
 
 FEATURES: tuple[FeatureSpec, ...] = (
     *(_return_over(horizon) for horizon in (1, 3, 12, 60)),
-    _scaled("opening_gap", 2, lambda i: opening_gap(i.open, i.close)),
-    _scaled("range", 1, lambda i: log_range(i.high, i.low), low=0.0),
-    FeatureSpec(
-        "upper_wick", lambda i: wick_fractions(i.open, i.high, i.low, i.close).upper,
-        1, "fraction of range", 0.0, 1.0, uses_sigma=False,
+    _scaled("opening_gap", "open against the close before", 2, lambda i: opening_gap(i.open, i.close)),
+    _scaled("range", "high against low", 1, lambda i: log_range(i.high, i.low), low=0.0),
+    _wick("upper_wick", "high to the top of the body", lambda i: wick_fractions(i.open, i.high, i.low, i.close).upper),
+    _wick("lower_wick", "bottom of the body to low", lambda i: wick_fractions(i.open, i.high, i.low, i.close).lower),
+    _ratio(
+        "realized_volatility", f"realised volatility of {_SHORT} bars against the yardstick",
+        _SHORT + 1, lambda i: realized_volatility(i.close, _SHORT),
     ),
-    FeatureSpec(
-        "lower_wick", lambda i: wick_fractions(i.open, i.high, i.low, i.close).lower,
-        1, "fraction of range", 0.0, 1.0, uses_sigma=False,
+    _ratio(
+        "parkinson_volatility", f"volatility of {_SHORT} bars by their ranges against the yardstick",
+        _SHORT, lambda i: parkinson_volatility(i.high, i.low, _SHORT),
     ),
-    _ratio("realized_volatility", _SHORT + 1, lambda i: realized_volatility(i.close, _SHORT)),
-    _ratio("parkinson_volatility", _SHORT, lambda i: parkinson_volatility(i.high, i.low, _SHORT)),
-    _ratio("average_true_range", _SHORT + 1, lambda i: average_true_range(i.high, i.low, i.close, _SHORT)),
-    _ratio("usual_volatility", 1, lambda i: i.usual_sigma),
+    _ratio(
+        "average_true_range", f"mean true range of {_SHORT} bars against the yardstick",
+        _SHORT + 1, lambda i: average_true_range(i.high, i.low, i.close, _SHORT),
+    ),
+    _ratio(
+        "usual_volatility", "volatility of 256 bars, on a context that implied by base bars, against the yardstick",
+        1, lambda i: i.usual_sigma,
+    ),
     *(_session(session) for session in SESSIONS),
-    _clock("time_of_day_sine", "circle", -1.0, lambda i: time_of_day(i.ts_ns).sine),
-    _clock("time_of_day_cosine", "circle", -1.0, lambda i: time_of_day(i.ts_ns).cosine),
-    _clock("day_of_week_sine", "circle", -1.0, lambda i: day_of_week(i.ts_ns).sine),
-    _clock("day_of_week_cosine", "circle", -1.0, lambda i: day_of_week(i.ts_ns).cosine),
+    _clock("time_of_day_sine", "New York time of day", "circle", -1.0, lambda i: time_of_day(i.ts_ns).sine),
+    _clock("time_of_day_cosine", "New York time of day", "circle", -1.0, lambda i: time_of_day(i.ts_ns).cosine),
+    _clock("day_of_week_sine", "New York weekday", "circle", -1.0, lambda i: day_of_week(i.ts_ns).sine),
+    _clock("day_of_week_cosine", "New York weekday", "circle", -1.0, lambda i: day_of_week(i.ts_ns).cosine),
+    _distance("level_above", "distance up to the nearest level", lambda i: i.levels.above),
+    _distance("level_below", "distance down to the nearest level", lambda i: i.levels.below),
+    _strength("level_above_strength", "density at the nearest level above", lambda i: i.levels.above_strength),
+    _strength("level_below_strength", "density at the nearest level below", lambda i: i.levels.below_strength),
+    *(_heat(column) for column in range(sr.HEAT_COLUMNS)),
 )  # fmt: skip
 """Every feature once, in the order of the columns; those `on_context` come again for each context timeframe."""
 
@@ -104,7 +160,7 @@ class FeatureMatrix:
     """What is known at the close of each bar."""
 
     columns: tuple[FeatureColumn, ...]
-    values: FloatArray
+    values: Float32Array
     """(n_bars, n_features); each column is NaN for its first `lookback - 1` bars, finite after that."""
     sigma: FloatArray
     """(n_bars,) volatility of one bar's log return, `bar_volatility`; NaN for its own warm-up only."""
@@ -120,12 +176,10 @@ class FeatureMatrix:
         return max(column.lookback for column in self.columns) - 1
 
 
+@functools.cache
 def feature_columns(timeframe: Timeframe) -> tuple[FeatureColumn, ...]:
     """Columns that bars of `timeframe` get: every feature, then those of both context timeframes."""
-    columns = [
-        FeatureColumn(spec.name, spec, timeframe.name, max(spec.lookback, yardstick.LOOKBACK if spec.uses_sigma else 1))
-        for spec in FEATURES
-    ]
+    columns = [FeatureColumn(spec.name, spec, timeframe.name, _own_lookback(spec)) for spec in FEATURES]
     for coarse in context_timeframes(timeframe):
         for spec in FEATURES:
             if spec.on_context:
@@ -134,23 +188,44 @@ def feature_columns(timeframe: Timeframe) -> tuple[FeatureColumn, ...]:
     return tuple(columns)
 
 
-def _base_lookback(spec: FeatureSpec, timeframe: Timeframe, coarse: Timeframe) -> int:
+def _own_lookback(spec: FeatureSpec) -> int:
+    """Bars that hold everything a feature of the base timeframe reads."""
+    if spec.reads is Reads.LEVELS:
+        return max(spec.lookback, sr.MEMORY_BARS + yardstick.LOOKBACK - 1)
+    return max(spec.lookback, yardstick.LOOKBACK if spec.reads is Reads.SIGMA else 1)
+
+
+def _base_lookback(spec: FeatureSpec, base: Timeframe, coarse: Timeframe) -> int:
     """Base bars that hold everything a context feature reads.
 
     The newest closed coarse bar may end up to one base bar short of a whole coarse bar ago; before that come the
-    coarse bars the feature reads, none of which holds more base bars than fit into it.
+    coarse bars the feature reads, and the base bars behind the volatility at the oldest of them.
     """
-    ratio = coarse.minutes // timeframe.minutes
-    coarse_lookback = max(spec.lookback, _CONTEXT_SIGMA_RETURNS + 1 if spec.uses_sigma else 1)
-    base_sigma_lookback = yardstick.LOOKBACK if spec.uses_sigma else 0
-    return max((coarse_lookback + 1) * ratio, base_sigma_lookback + ratio)
+    inside = functools.partial(_most_base_bars, base=base, coarse=coarse)
+    if spec.reads is Reads.LEVELS:
+        memory = context_memory(base, coarse)
+        return max(inside(sr.density_lookback(memory) + 1), inside(memory) + yardstick.LOOKBACK)
+    if spec.reads is Reads.SIGMA:
+        coarse_lookback = max(spec.lookback, CONTEXT_SIGMA_RETURNS + 1)
+        return max(inside(coarse_lookback + 1), inside(1) + yardstick.LOOKBACK)
+    return inside(spec.lookback + 1)
 
 
-def compute_features(bars: Bars) -> FeatureMatrix:
+def _most_base_bars(n_coarse: int, base: Timeframe, coarse: Timeframe) -> int:
+    """Base bars that so many coarse bars can hold; where clocks change a trading day has an hour more."""
+    n_bars = n_coarse * (coarse.minutes // base.minutes)
+    if coarse.minutes < _MINUTES_PER_DAY:
+        return n_bars
+    n_changes = n_coarse * coarse.minutes // (_DAYS_BETWEEN_CLOCK_CHANGES * _MINUTES_PER_DAY) + 1
+    return n_bars + n_changes * -(-60 // base.minutes)
+
+
+def compute_features(bars: Bars, calendar: SessionCalendar) -> FeatureMatrix:
     """All features of every bar.
 
     Args:
         bars: history of one symbol, any length.
+        calendar: of its market; coarse bars are counted from the start of each trading day.
 
     Returns:
         The matrix; a row's bits depend on nothing but the `warmup + 1` bars that end with it.
@@ -163,30 +238,16 @@ def compute_features(bars: Bars) -> FeatureMatrix:
     """
     columns = feature_columns(bars.timeframe)
     sigma = yardstick.bar_volatility(bars.close)
-    values = np.empty((len(bars), len(columns)))
-    by_timeframe = {bars.timeframe.name: (_base_inputs(bars, sigma), np.arange(len(bars)))}
+    values = np.empty((len(bars), len(columns)), dtype=np.float32)
+    by_timeframe = {bars.timeframe.name: (base_inputs(bars, sigma), np.arange(len(bars)))}
     for coarse in context_timeframes(bars.timeframe):
-        by_timeframe[coarse.name] = _context_inputs(bars, sigma, coarse)
+        by_timeframe[coarse.name] = context_inputs(bars, sigma, coarse, calendar)
     for j, column in enumerate(columns):
         inputs, visible = by_timeframe[column.timeframe]
         values[:, j] = _as_seen(column.spec.function(inputs), visible)
         values[: column.lookback - 1, j] = np.nan
         _require_finite(values[column.lookback - 1 :, j], column, bars)
     return FeatureMatrix(columns, values, sigma)
-
-
-def _base_inputs(bars: Bars, sigma: FloatArray) -> FeatureInputs:
-    usual = np.maximum(realized_volatility(bars.close, _USUAL_RETURNS), _FLOOR)
-    return FeatureInputs(bars.ts_ns, bars.open, bars.high, bars.low, bars.close, sigma, usual)
-
-
-def _context_inputs(bars: Bars, base_sigma: FloatArray, coarse: Timeframe) -> tuple[FeatureInputs, IntArray]:
-    """Inputs of a context timeframe, and the coarse bar that each base bar sees."""
-    view = coarse_bars(bars, coarse)
-    sigma = np.maximum(realized_volatility(view.close, _CONTEXT_SIGMA_RETURNS), _FLOOR)
-    implied = base_sigma[view.last_base_bar] * math.sqrt(coarse.minutes / bars.timeframe.minutes)
-    stamps = bars.ts_ns[view.last_base_bar]
-    return FeatureInputs(stamps, view.open, view.high, view.low, view.close, sigma, implied), view.last_closed
 
 
 def _as_seen(values: FloatArray, visible: IntArray) -> FloatArray:
@@ -197,7 +258,7 @@ def _as_seen(values: FloatArray, visible: IntArray) -> FloatArray:
     return seen
 
 
-def _require_finite(values: FloatArray, column: FeatureColumn, bars: Bars) -> None:
+def _require_finite(values: Float32Array, column: FeatureColumn, bars: Bars) -> None:
     finite = np.isfinite(values)
     if not finite.all():
         row = column.lookback - 1 + int(np.argmin(finite))

@@ -8,7 +8,15 @@ import numpy as np
 from agv2.core.arrays import FloatArray, IntArray
 from agv2.core.jit import kernel
 
-__all__ = ["HEATMAP_BINS", "Levels", "fractal_pivots", "level_density", "nearest_levels"]
+__all__ = [
+    "HEAT_COLUMNS",
+    "Levels",
+    "density_lookback",
+    "fractal_pivots",
+    "heat_map",
+    "level_density",
+    "nearest_levels",
+]
 
 PIVOT_WING = 3
 """Bars on each side that a pivot must tower over; it is confirmed when the last of them has closed."""
@@ -18,7 +26,12 @@ MEMORY_BARS = 500
 HEATMAP_BINS = 64
 HALF_WIDTH_SIGMAS = 16.0
 """The density covers the price this many volatilities of one bar up and down."""
+HEAT_COLUMNS = HEATMAP_BINS // 2
+"""Of `heat_map`: each one volatility wide, wider than what the kernel blurs."""
+STRENGTH_LIMIT = 6.0
+"""Largest log strength: some four hundred fresh pivots at one price."""
 _BIN_SIGMAS = 2.0 * HALF_WIDTH_SIGMAS / HEATMAP_BINS
+_STRONGEST = math.expm1(STRENGTH_LIMIT)
 _BANDWIDTH_SIGMAS = 0.75
 _REACH_SIGMAS = 5.0 * _BANDWIDTH_SIGMAS  # the kernel is cut where it has fallen to 4e-6
 _TOUCH_SIGMAS = 0.5
@@ -185,6 +198,35 @@ def _density(
         for j in range(HEATMAP_BINS):
             density[t, j] = row[j + _N_STEPS]
     return density
+
+
+def density_lookback(memory: int = MEMORY_BARS) -> int:
+    """Bars whose prices decide a row of `level_density`; of the last `memory` of them it reads `sigma` too."""
+    return memory + PIVOT_WING
+
+
+@kernel
+def heat_map(density: FloatArray) -> FloatArray:
+    """The density as features: a row for each volatility up and down, on a log scale.
+
+    Args:
+        density: (n_bars, 64) from `level_density`.
+
+    Returns:
+        (32, n_bars) log of one plus the mean density between `j - 16` and `j - 15` volatilities above the close, in
+        [0, 6]; NaN where the density is.
+
+    Known at: when the density is.
+    """
+    n_bars = density.shape[0]
+    heat = np.empty((HEAT_COLUMNS, n_bars))
+    for t in range(n_bars):
+        for j in range(HEAT_COLUMNS):
+            mean = 0.5 * (density[t, 2 * j] + density[t, 2 * j + 1])
+            heat[j, t] = math.log1p(mean) if mean < _STRONGEST else STRENGTH_LIMIT
+            if math.isnan(mean):
+                heat[j, t] = math.nan
+    return heat
 
 
 @kernel

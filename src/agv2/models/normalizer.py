@@ -30,7 +30,7 @@ class Normalizer:
     clip: float = CLIP
 
     @classmethod
-    def fit(cls, values: FloatArray, clip: float = CLIP) -> "Normalizer":
+    def fit(cls, values: FloatArray | Float32Array, clip: float = CLIP) -> "Normalizer":
         """Statistics of the training rows.
 
         Args:
@@ -43,7 +43,7 @@ class Normalizer:
         Raises:
             DataError: no complete row.
         """
-        complete = values[np.isfinite(values).all(axis=1)]
+        complete = values[np.isfinite(values).all(axis=1)].astype(np.float64)
         if len(complete) == 0:
             raise DataError("no bar has every feature, so nothing can be normalised: give more bars than the warm-up")
         low, high = np.quantile(complete, (0.001, 0.999), axis=0)
@@ -54,7 +54,7 @@ class Normalizer:
         mean = np.where(moved, tame.mean(axis=0), complete[0])
         return cls(mean=mean, scale=np.where(moved, scale, 1.0), clip=clip)
 
-    def transform(self, values: FloatArray) -> Float32Array:
+    def transform(self, values: FloatArray | Float32Array) -> Float32Array:
         """Normalised features, NaN where they were NaN.
 
         Args:

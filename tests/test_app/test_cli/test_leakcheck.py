@@ -9,7 +9,9 @@ from typer.testing import CliRunner, Result
 
 from agv2.app import leakcheck as module
 from agv2.app.cli.leakcheck import leakcheck
+from agv2.core.bars import Bars
 from agv2.core.errors import DataError, LeakError
+from agv2.core.timeframes import SessionCalendar
 from agv2.data.bars_file import write_bars
 from agv2.features.pipeline import FeatureMatrix, compute_features
 from tests.markets import gappy_bars
@@ -25,14 +27,14 @@ def called(*words: str | Path) -> Result:
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     path = tmp_path / "TEST_5m.parquet"
-    write_bars(gappy_bars(1_200, "5m"), path)
+    write_bars(gappy_bars(2_000, "5m"), path)
     return path
 
 
 def test_a_table_says_that_nothing_moved(file: Path) -> None:
     result = called("--bars", file, "--quick")
     assert result.exit_code == 0, result.output
-    assert f"{file}: 1,200 bars of 5m: 337 columns" in result.stdout
+    assert f"{file}: 2,000 bars of 5m: 877 columns" in result.stdout
     assert result.stdout.count("nothing moved") == 11
     assert "checking" in result.stderr
 
@@ -41,7 +43,7 @@ def test_json_is_all_there_is_on_standard_output(file: Path) -> None:
     document = json.loads(called("--bars", file, "--quick", "--json", "--symbol", "GOLD").stdout)
     assert document["ok"] is True
     (only,) = document["files"]
-    assert (only["symbol"], only["timeframe"], only["bars"]) == ("GOLD", "5m", 1_200)
+    assert (only["symbol"], only["timeframe"], only["bars"]) == ("GOLD", "5m", 2_000)
     assert [stage["leaks"] for stage in only["stages"]] == [[]] * 11
 
 
@@ -52,8 +54,8 @@ def test_without_bars_a_synthetic_market_is_checked() -> None:
 
 
 def test_a_leak_is_named_and_fails(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def leaky(bars: object) -> FeatureMatrix:
-        matrix = compute_features(bars)  # type: ignore[arg-type]  # of bars, as the name says
+    def leaky(bars: Bars, calendar: SessionCalendar) -> FeatureMatrix:
+        matrix = compute_features(bars, calendar)
         values = matrix.values.copy()
         values[:-1, 0] = matrix.values[1:, 0]
         return FeatureMatrix(matrix.columns, values, matrix.sigma)

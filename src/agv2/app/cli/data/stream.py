@@ -72,7 +72,7 @@ async def _stream(
     import numpy as np
     import structlog
 
-    from agv2.data.bin_grid import bin_grid
+    from agv2.core.bin_grid import bin_grid
     from agv2.data.download.venue_history import venue_history
     from agv2.data.feeds import LiveFeed
     from agv2.data.streaming.event_bus import EventBus

@@ -1,0 +1,87 @@
+"""What features are made from: bars of one timeframe, with the volatilities and levels at each."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from agv2.core.arrays import FloatArray, IntArray
+from agv2.core.bars import Bars
+from agv2.core.timeframes import SessionCalendar, Timeframe
+from agv2.features import bar_volatility as yardstick
+from agv2.features.coarse_bars import coarse_bars
+from agv2.features.support_resistance import MEMORY_BARS, Levels, heat_map, level_density, nearest_levels
+from agv2.features.volatility import realized_volatility
+
+__all__ = ["CONTEXT_SIGMA_RETURNS", "FeatureInputs", "base_inputs", "context_inputs", "context_memory"]
+
+CONTEXT_SIGMA_RETURNS = 60
+"""Returns behind a coarse bar's volatility: as far back as the longest return, so that it lengthens no warm-up."""
+
+_USUAL_RETURNS = yardstick.LOOKBACK - 1
+_CONTEXT_MEMORY_BASE_BARS = 1224  # as far as the daily volatility of hourly bars reaches back, so that nothing waits
+
+
+class FeatureInputs(NamedTuple):
+    """Bars of one timeframe, base or coarse, with the volatilities that scale their features and with their levels."""
+
+    ts_ns: IntArray
+    """(n,) bar opens; of a coarse bar, that of the last base bar inside."""
+    open: FloatArray
+    high: FloatArray
+    low: FloatArray
+    close: FloatArray
+    sigma: FloatArray
+    """(n,) volatility of one bar of this timeframe, log return."""
+    usual_sigma: FloatArray
+    """(n,) what `sigma` is compared with: its longer past, or what the base timeframe's implies."""
+    levels: Levels
+    """Nearest levels, in volatilities: in `sigma` on the base timeframe, in `usual_sigma` on a coarse one."""
+    heat: FloatArray
+    """(32, n) density of levels, see `heat_map`."""
+
+
+def base_inputs(bars: Bars, sigma: FloatArray) -> FeatureInputs:
+    """Of the bars themselves.
+
+    Args:
+        bars: history of one symbol.
+        sigma: (n_bars,) their `bar_volatility`.
+    """
+    usual = np.maximum(realized_volatility(bars.close, _USUAL_RETURNS), yardstick.VOLATILITY_FLOOR)
+    density = level_density(bars.high, bars.low, bars.close, sigma, MEMORY_BARS)
+    return FeatureInputs(
+        bars.ts_ns, bars.open, bars.high, bars.low, bars.close, sigma, usual, nearest_levels(density), heat_map(density)
+    )
+
+
+def context_inputs(
+    bars: Bars, base_sigma: FloatArray, coarse: Timeframe, calendar: SessionCalendar
+) -> tuple[FeatureInputs, IntArray]:
+    """Of the bars gathered into coarse ones.
+
+    Levels are measured in the volatility that the base bars' implies for a coarse bar: that of coarse bars themselves
+    reaches so far back that levels would have to be younger or the warm-up longer.
+
+    Args:
+        bars: history of one symbol.
+        base_sigma: (n_bars,) their `bar_volatility`.
+        coarse: a coarser timeframe.
+        calendar: says where trading days begin.
+
+    Returns:
+        Inputs, and (n_bars,) the coarse bar that each base bar sees, -1 for none.
+    """
+    view = coarse_bars(bars, coarse, calendar)
+    sigma = np.maximum(realized_volatility(view.close, CONTEXT_SIGMA_RETURNS), yardstick.VOLATILITY_FLOOR)
+    implied = base_sigma[view.last_base_bar] * math.sqrt(coarse.minutes / bars.timeframe.minutes)
+    stamps = bars.ts_ns[view.last_base_bar]
+    density = level_density(view.high, view.low, view.close, implied, context_memory(bars.timeframe, coarse))
+    levels, heat = nearest_levels(density), heat_map(density)
+    inputs = FeatureInputs(stamps, view.open, view.high, view.low, view.close, sigma, implied, levels, heat)
+    return inputs, view.last_closed
+
+
+def context_memory(base: Timeframe, coarse: Timeframe) -> int:
+    """Coarse bars back to which a level counts."""
+    return min(_CONTEXT_MEMORY_BASE_BARS * base.minutes // coarse.minutes, MEMORY_BARS)
