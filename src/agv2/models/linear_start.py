@@ -1,20 +1,32 @@
 """The heads' linear parts, fitted alone before the network: a strong and almost free baseline to improve on."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
+from torch import nn
 
+from agv2.core.arrays import BoolArray
 from agv2.models.config import EncoderConfig
 from agv2.models.heads import MultiTaskHeads
 from agv2.models.losses import pinball_loss, regime_loss
 from agv2.models.training_rows import TrainingSeries
 
-__all__ = ["fit_linear_parts"]
+__all__ = ["LinearInputs", "fit_linear_parts"]
 
 STEPS = 300
 BATCH_ROWS = 4096
 LEARNING_RATE = 2e-3
+
+
+class LinearInputs(NamedTuple):
+    """Features that each head's linear part reads; the others reach it through the embedding alone."""
+
+    quantiles: BoolArray
+    """(n_features,)"""
+    regime: BoolArray
+    """(n_features,)"""
 
 
 def fit_linear_parts(
@@ -23,6 +35,7 @@ def fit_linear_parts(
     train: Sequence[range],
     config: EncoderConfig,
     generator: np.random.Generator,
+    inputs: LinearInputs | None = None,
 ) -> None:
     """Quantile regression and class probabilities, linear in the bar's own features; frozen afterwards.
 
@@ -35,6 +48,7 @@ def fit_linear_parts(
         train: the training rows of each.
         config: quantile levels.
         generator: draws the batches.
+        inputs: features to read; None for all.
     """
     pairs = list(zip(series, train, strict=True))
     features, returns, regimes = (
@@ -56,9 +70,18 @@ def fit_linear_parts(
         loss = pinball_loss(predictions.quantiles, returns[batch], levels)
         loss = loss + regime_loss(predictions.regime_logits, regimes[batch])
         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        if inputs is not None:
+            _hold_at_zero(heads.quantile.linear, inputs.quantiles)
+            _hold_at_zero(heads.regime.linear, inputs.regime)
         optimizer.step()
         schedule.step()
         optimizer.zero_grad()
     heads.zero_grad()
     for part in parts:
         part.requires_grad_(False)
+
+
+def _hold_at_zero(linear: nn.Linear, read: BoolArray) -> None:
+    """No gradient, so no step, for the weights of features that are not read."""
+    assert linear.weight.grad is not None, "the loss was propagated"
+    linear.weight.grad[:, torch.from_numpy(~read)] = 0.0

@@ -15,7 +15,7 @@ from agv2.models.encoder import StageOneEncoder
 from agv2.models.head_baselines import class_shares
 from agv2.models.head_scores import HeadScore, score_heads
 from agv2.models.heads import MultiTaskHeads
-from agv2.models.linear_start import fit_linear_parts
+from agv2.models.linear_start import LinearInputs, fit_linear_parts
 from agv2.models.masked_model import MaskedModel, Progress
 from agv2.models.training_rows import PurgedRows, TrainingSeries, purged_rows
 
@@ -79,6 +79,7 @@ def pretrain(
     steps: int,
     seed: int,
     progress: Progress | None = None,
+    linear_inputs: LinearInputs | None = None,
 ) -> PretrainedEncoder:
     """Train encoder and heads on random chunks of the training rows and keep the weights that select best.
 
@@ -91,6 +92,7 @@ def pretrain(
         steps: gradient steps, from the run profile.
         seed: of initial weights, chunks, masks and dropout.
         progress: called after every step; what it raises ends the training and is passed on.
+        linear_inputs: features that the heads' linear parts read; None for all.
 
     Returns:
         The weights of the best of `config.evaluations` looks at the selection rows (or of the unconditional start),
@@ -110,7 +112,7 @@ def pretrain(
         model = MaskedModel(series[0].features.shape[1], config)
         model.heads.start_at_baseline(*_unconditional(series, rows, config))
         generator = np.random.default_rng(seed)
-        fit_linear_parts(model.heads, series, [one.train for one in rows], config, generator)
+        fit_linear_parts(model.heads, series, [one.train for one in rows], config, generator, linear_inputs)
         taken, best = fit(model, series, rows, config, steps, generator, progress)
     scores = score_heads(model, series, rows, config)
     return PretrainedEncoder(config=config, model=model.eval(), scores=scores, steps=taken, best_step=best)

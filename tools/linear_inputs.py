@@ -1,0 +1,94 @@
+"""Measure what the linear parts of the heads make of which features, on bars after those that they were fitted on.
+
+    python tools/linear_inputs.py bars/XAUUSD_1h.parquet bars/NAS100_5m.parquet ...
+
+Per file, on the encoder's own purged split of the first three quarters (at most 60,000 bars): the pinball loss of the
+quantile head against the best of unconditional, EWMA and HAR, and the log loss of the regime head against the best
+that ignores the bar. The network has no part in it.
+"""
+
+import argparse
+import warnings
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from agv2.app.fold_training import training_series
+from agv2.app.market_preparation import prepare_markets
+from agv2.app.settings import load_settings
+from agv2.core.arrays import BoolArray
+from agv2.features.feature_spec import FeatureColumn, Reads
+from agv2.models.config import EncoderConfig
+from agv2.models.head_baselines import class_shares, quantile_baselines, regime_baselines
+from agv2.models.heads import MultiTaskHeads
+from agv2.models.linear_start import LinearInputs, fit_linear_parts
+from agv2.models.losses import pinball_loss, regime_loss
+from agv2.models.normalizer import Normalizer
+from agv2.models.training_rows import TrainingSeries, purged_rows, validation_starts
+
+MOST_BARS, SHARE, SEED = 60_000, 0.75, 0
+
+
+def subsets(columns: tuple[FeatureColumn, ...]) -> dict[str, BoolArray]:
+    """Features by name of the subset."""
+    levels = np.array([column.spec.reads is Reads.LEVELS for column in columns])
+    heat = np.array([column.spec.name.startswith("heatmap_") for column in columns])
+    context = np.array(["@" in column.name for column in columns])
+    return {
+        "no levels": ~levels,
+        "nearest levels": ~heat,
+        "heat map of the base": ~(heat & context),
+        "everything": np.ones(len(columns), dtype=np.bool_),
+    }
+
+
+def losses(series: TrainingSeries, read: BoolArray, train: range, score: range, config: EncoderConfig) -> list[float]:
+    """Pinball loss and log loss on the scored rows, of linear parts fitted on the training rows."""
+    torch.manual_seed(SEED)
+    heads = MultiTaskHeads(series.features.shape[1], config).eval()
+    past = series.future[train.start : train.stop]
+    shares = class_shares(series.regime[train.start : train.stop])
+    heads.start_at_baseline(np.nanquantile(past, config.quantile_levels, axis=0).T, shares)
+    fit_linear_parts(heads, [series], [train], config, np.random.default_rng(SEED), LinearInputs(read, read))
+    rows = slice(score.start, score.stop)
+    returns, levels = torch.from_numpy(series.future[rows].astype(np.float32)), torch.tensor(config.quantile_levels)
+    with torch.inference_mode():
+        said = heads(torch.zeros(1, config.embedding_dim), torch.from_numpy(series.features[rows]))
+        regimes = torch.from_numpy(series.regime[rows])
+        return [float(pinball_loss(said.quantiles, returns, levels)), float(regime_loss(said.regime_logits, regimes))]
+
+
+def main() -> None:
+    """Print a block a file."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("bars", nargs="+", type=Path)
+    warnings.simplefilter("ignore")
+    torch.set_num_threads(1)
+    settings = load_settings(None, [])
+    config = settings.encoder
+    for path in parser.parse_args().bars:
+        (market,) = prepare_markets([path], [], settings, accept_defects=True)
+        stop = market.first_decision + int(SHARE * (len(market.bars) - market.first_decision))
+        start = max(market.first_decision, stop - MOST_BARS)
+        warm = slice(start - config.window + 1, stop)
+        validation_ns, _ = validation_starts([market.bars.ts_ns[warm]], config)
+        normalizer = Normalizer.fit(market.features.values[start:stop])
+        series = training_series(market, warm, normalizer, settings, validation_ns)
+        (rows,) = purged_rows([series], config)
+        pinball = quantile_baselines([series], [rows.train], [rows.score], np.array(config.quantile_levels))
+        labels = (series.regime[part.start : part.stop] for part in (rows.train, rows.score))
+        best = min(pinball.values()), min(regime_baselines(*labels).values())
+        print(f"{path.name}: fitted on {len(rows.train):,} bars, scored on {len(rows.score):,}")
+        for name, read in subsets(market.features.columns).items():
+            quantiles, regime = (
+                100.0 * (loss / least - 1.0)
+                for loss, least in zip(losses(series, read, rows.train, rows.score, config), best, strict=True)
+            )
+            print(
+                f"  {name:<22} {int(read.sum()):>4} features   quantiles {quantiles:+6.2f} %   regime {regime:+6.1f} %"
+            )
+
+
+if __name__ == "__main__":
+    main()
