@@ -3,7 +3,7 @@ import numpy as np
 from agv2.core.bars import Bars
 from agv2.core.timeframes import Timeframe
 from agv2.features.coarse_bars import coarse_bars
-from tests.markets import UTC_DAYS
+from tests.markets import NEW_YORK_DAYS, UTC_DAYS
 
 HOUR_NS = 3_600_000_000_000
 
@@ -49,6 +49,15 @@ def test_bars_off_the_grid_belong_where_they_close() -> None:
     assert view.close.tolist() == [1.0, 3.0, 4.0]
     assert view.last_closed.tolist() == [-1, 0, 0, 1]
     assert (stamps + day.nanoseconds >= np.array([0, 1, 1, 2]) * 2 * 24 * HOUR_NS).all()
+
+
+def test_a_day_ends_where_the_market_rolls_and_is_seen_at_once() -> None:
+    evening = 24 * 18_640 + 20  # hours to 2021-01-13 20:00 UTC, two hours before 17:00 in New York
+    view = coarse_bars(
+        hourly([evening + i for i in (0, 1, 3, 4)], [1.0, 2.0, 3.0, 4.0]), Timeframe(1440), NEW_YORK_DAYS
+    )
+    assert view.close.tolist() == [2.0, 4.0]
+    assert view.last_closed.tolist() == [-1, 0, 0, 0]
 
 
 def test_the_epoch_is_no_seam() -> None:
