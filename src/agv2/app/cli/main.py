@@ -15,6 +15,7 @@ import typer
 
 from agv2.app.cli import demo, leakcheck, run
 from agv2.app.cli.data import group as data
+from agv2.app.cli.features import group as features
 from agv2.app.cli.options import spread_values
 from agv2.core.errors import AGV2Error
 
@@ -35,6 +36,7 @@ app.command(name="demo")(demo.demo)
 app.command(name="run")(run.run)
 app.command(name="leakcheck")(leakcheck.leakcheck)
 app.add_typer(data.app, name="data")
+app.add_typer(features.app, name="features")
 
 
 def _print_version(wanted: bool) -> None:

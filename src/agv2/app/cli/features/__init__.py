@@ -1,0 +1,1 @@
+"""`agv2 features`: one file a command."""
