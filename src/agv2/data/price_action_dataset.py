@@ -1,13 +1,13 @@
 """Windows of features with their labels, in one Parquet file that any tool can write and read."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
-from agv2.core.arrays import Float32Array
+from agv2.core.arrays import Float32Array, IntArray
 from agv2.core.errors import DataError
 from agv2.data.price_action.column_checks import ColumnReader, Shape, is_list
 from agv2.data.price_action.window_columns import CLASSES, RowColumns, WindowBatch
@@ -108,17 +108,17 @@ class WindowDataset:
             raise DataError(f"{self.path}: no windows of {symbol}")
         return WindowSeries(np.concatenate(matrix), RowColumns.joined(about))
 
-    def _rows_of(self, batch: WindowBatch, symbol: str | None) -> np.ndarray:  # type: ignore[type-arg]
+    def _rows_of(self, batch: WindowBatch, symbol: str | None) -> IntArray:
         names = batch.columns.symbol
         if names is None:
             if symbol is not None:
                 raise DataError(f"{self.path}: there is no column symbol, so nothing is known to be of {symbol}")
             return np.arange(len(batch))
-        if symbol is None and len(set(names)) > 1:
-            raise DataError(f"{self.path}: windows of several symbols, {', '.join(sorted(set(names)))}; name one")
-        return np.arange(len(batch)) if symbol is None else np.flatnonzero(np.asarray(names) == symbol)
+        if symbol is None and np.unique(names).size > 1:
+            raise DataError(f"{self.path}: windows of several symbols, {', '.join(np.unique(names))}; name one")
+        return np.arange(len(batch)) if symbol is None else np.flatnonzero(names == symbol)
 
-    def _require_overlap(self, before: Float32Array, now: Float32Array, rows: np.ndarray, is_first: bool) -> None:  # type: ignore[type-arg]
+    def _require_overlap(self, before: Float32Array, now: Float32Array, rows: IntArray, is_first: bool) -> None:
         agree = (before[:, 1:] == now[:, :-1]).all(axis=(1, 2))
         agree[0] |= is_first
         if not agree.all():
@@ -182,7 +182,7 @@ def _require_parquet(path: Path) -> None:
         raise DataError(f"{path}: the file is {found}; {_REMEDY}")
 
 
-def _require_columns(path: Path, schema: pl.Schema) -> None:
+def _require_columns(path: Path, schema: Mapping[str, pl.DataType]) -> None:
     if _FEATURES not in schema:
         raise DataError(f"{path}: no column {_FEATURES} (found: {', '.join(schema)}); {_REMEDY}")
     inner = getattr(schema[_FEATURES], "inner", None)
@@ -193,7 +193,7 @@ def _require_columns(path: Path, schema: pl.Schema) -> None:
             raise DataError(f"{path}: column {name} is {schema[name]}, expected a list of numbers")
 
 
-def _length(scan: pl.LazyFrame, schema: pl.Schema, name: str) -> int:
+def _length(scan: pl.LazyFrame, schema: Mapping[str, pl.DataType], name: str) -> int:
     """Length of the lists of a column: of all of them, or of the first."""
     dtype = schema[name]
     if isinstance(dtype, pl.Array):

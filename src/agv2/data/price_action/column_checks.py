@@ -25,7 +25,7 @@ class Shape(NamedTuple):
 
 def is_list(dtype: pl.DataType) -> bool:
     """Whether each row of such a column is a list of numbers."""
-    return isinstance(dtype, (pl.Array, pl.List)) and dtype.inner.is_numeric()  # type: ignore[union-attr]
+    return isinstance(dtype, (pl.Array, pl.List)) and dtype.inner.is_numeric()
 
 
 class ColumnReader(NamedTuple):
@@ -54,7 +54,8 @@ class ColumnReader(NamedTuple):
                 f"feature {feature} of bar {bar} of the window is {flat[row, bar * self.shape.n_features + feature]}, "
                 "expected a finite number; fill it or leave the window out",
             )
-        return flat.reshape(-1, *self.shape)
+        windows: Float32Array = flat.reshape(-1, *self.shape)
+        return windows
 
     def others(self, frame: pl.DataFrame, first_row: int) -> RowColumns:
         """Everything but the windows.
@@ -69,7 +70,7 @@ class ColumnReader(NamedTuple):
                 found["ts_ns"] = self._stamps(column, first_row)
             elif name == "symbol":
                 self._require_no_null(column, first_row)
-                found[name] = column.cast(pl.String).to_list()
+                found[name] = np.array(column.cast(pl.String).to_list(), dtype=np.str_)
             elif name == "sigma":
                 found[name] = self._numbers(column, first_row)
             elif name in ("regime_label", "pattern_label"):
@@ -94,7 +95,8 @@ class ColumnReader(NamedTuple):
         infinite = np.isinf(values).any(axis=1)
         if infinite.any():
             raise self._error(first_row + int(np.argmax(infinite)), f"{column.name} holds an infinite number")
-        return values
+        numbers: Float32Array = values
+        return numbers
 
     def _classes(self, name: str, values: FloatArray, first_row: int) -> IntArray:
         """Class numbers, -1 where null or NaN; whole numbers kept as floats, as pandas does beside nulls, are taken."""

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
-from agv2.core.arrays import Float32Array, FloatArray, IntArray
+from agv2.core.arrays import BoolArray, Float32Array, FloatArray, IntArray
 from agv2.core.errors import ShapeError
 
 __all__ = ["CLASSES", "RowColumns", "WindowBatch", "frame_of_batch"]
@@ -22,7 +23,7 @@ class RowColumns:
 
     ts_ns: IntArray | None = None
     """(n,) open of each window's last bar, nanoseconds UTC."""
-    symbol: Sequence[str] | None = None
+    symbol: NDArray[np.str_] | None = None
     """(n,)"""
     sigma: FloatArray | None = None
     """(n,) volatility of one bar's log return at the last bar, the unit of `future_returns`; NaN where unknown."""
@@ -44,14 +45,12 @@ class RowColumns:
         """Rows one after the other; every part has the same columns."""
         whole: dict[str, Any] = {}
         for name in parts[0].present() if parts else ():
-            values = [getattr(part, name) for part in parts]
-            whole[name] = sum((list(each) for each in values), []) if name == "symbol" else np.concatenate(values)
+            whole[name] = np.concatenate([getattr(part, name) for part in parts])
         return cls(**whole)
 
-    def rows(self, chosen: np.ndarray[Any, Any]) -> "RowColumns":
-        """The rows that a mask or an index names."""
-        picked = {name: np.asarray(values)[chosen] for name, values in self.present().items()}
-        return RowColumns(**{name: v.tolist() if name == "symbol" else v for name, v in picked.items()})
+    def rows(self, chosen: IntArray) -> "RowColumns":
+        """The rows that a index names."""
+        return RowColumns(**{name: values[chosen] for name, values in self.present().items()})
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +83,7 @@ def frame_of_batch(batch: WindowBatch) -> pl.DataFrame:
     if about.ts_ns is not None:
         columns["ts"] = pl.Series((about.ts_ns // 1000).astype("datetime64[us]")).dt.replace_time_zone("UTC")
     if about.symbol is not None:
-        columns["symbol"] = pl.Series(about.symbol, dtype=pl.String)
+        columns["symbol"] = pl.Series(about.symbol.tolist(), dtype=pl.String)
     if about.sigma is not None:
         columns["sigma"] = pl.Series(about.sigma, dtype=pl.Float64, nan_to_null=True)
     flat = np.ascontiguousarray(batch.features, dtype=np.float32).reshape(len(batch), -1)
@@ -102,6 +101,6 @@ def frame_of_batch(batch: WindowBatch) -> pl.DataFrame:
     return pl.DataFrame(columns)
 
 
-def _known(values: pl.Series, known: np.ndarray[Any, Any]) -> pl.Series:
+def _known(values: pl.Series, known: BoolArray) -> pl.Series:
     """`values`, null where not known."""
     return values.set(pl.Series(~known), None)

@@ -50,7 +50,7 @@ class WindowHeader(Config):
     """Bars between a symbol's consecutive windows."""
     horizons: tuple[Count, ...] = ()
     """Bars ahead of each value of `future_returns`."""
-    classes: dict[str, tuple[str, ...]] = {}
+    classes: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     """Names of the classes 0, 1, … of each label column that has classes."""
     bars: tuple[SourceBars, ...] = ()
     known_until: str | None = None

@@ -2,6 +2,8 @@
 
 import typer
 
+from agv2.app.cli.features import export, inspect
+
 __all__ = ["app"]
 
 app = typer.Typer(no_args_is_help=True)
@@ -10,3 +12,7 @@ app = typer.Typer(no_args_is_help=True)
 @app.callback()
 def _root() -> None:
     """What is computed from bars: write it for other tools, look into it."""
+
+
+app.command(name="export")(export.export)
+app.command(name="inspect")(inspect.inspect)
