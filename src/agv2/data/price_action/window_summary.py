@@ -46,7 +46,8 @@ def summarise_windows(dataset: WindowDataset, report: Callable[[int], None] | No
     moments = np.zeros((3, dict(dataset.list_lengths).get("future_returns", 0)))  # how many, their sum, their squares
     for batch in dataset.batches():
         about = batch.columns
-        symbols.update(about.symbol or ())
+        if about.symbol is not None:
+            symbols.update(about.symbol.tolist())
         if about.ts_ns is not None:
             early, late = int(about.ts_ns.min()), int(about.ts_ns.max())
             first_ns = early if first_ns is None else min(first_ns, early)
