@@ -114,7 +114,7 @@ def plan_export(request: ExportRequest, settings: Settings) -> ExportPlan:
     if request.until_ns is not None and not (request.labels or request.normalised):
         raise ConfigError("--until changes nothing where there are neither labels nor normalised features")
     admitted = admit_files(request.paths, request.symbols, settings, request.accept_defects)
-    markets = [_market(each, request) for each in admitted]
+    markets = [_market(each, request, settings) for each in admitted]
     first = markets[0].features
     window = request.window or settings.encoder.window
     ends = [_last_rows(market, window) for market in markets]
@@ -150,9 +150,7 @@ def plan_export(request: ExportRequest, settings: Settings) -> ExportPlan:
         force=request.force,
         series=tuple(
             (
-                market.features.values.astype(np.float32)
-                if scaling is None
-                else scaling.transform(market.features.values),
+                market.features.values if scaling is None else scaling.transform(market.features.values),
                 end,
                 _columns(market, horizons if request.labels else None).rows(end),
             )
@@ -161,11 +159,12 @@ def plan_export(request: ExportRequest, settings: Settings) -> ExportPlan:
     )
 
 
-def _market(admitted: AdmittedBars, request: ExportRequest) -> _Market:
+def _market(admitted: AdmittedBars, request: ExportRequest, settings: Settings) -> _Market:
     bars = admitted.loaded.bars
     until_ns = request.until_ns
     n_known = len(bars) if until_ns is None else int(np.searchsorted(bars.close_ns, until_ns, side="right"))
-    return _Market(admitted, compute_features(bars), n_known)
+    instrument, _ = settings.markets.instrument(bars.symbol, bars.ts_ns[:n_known])
+    return _Market(admitted, compute_features(bars, instrument.calendar), n_known)
 
 
 def _last_rows(market: _Market, window: int) -> IntArray:
