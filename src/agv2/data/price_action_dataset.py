@@ -54,7 +54,7 @@ class WindowDataset:
         """Every row in order, a batch at a time; never the whole file in memory, but whole groups of its rows.
 
         Args:
-            rows: windows in each batch but the last; None: some 30 MB.
+            rows: windows in each batch, fewer where a group of rows ends; None: some 30 MB.
 
         Raises:
             DataError: a row cannot be used; names it.
@@ -128,8 +128,14 @@ class WindowDataset:
     def _frames(self, most: int) -> Iterator[pl.DataFrame]:
         scan = pl.scan_parquet(self.path, glob=False).select(self.column_names)
         try:
-            for frame in scan.collect_batches(chunk_size=most, maintain_order=True, lazy=True):
-                yield from frame.iter_slices(most)
+            if self.header is not None:
+                # Our own groups of rows, one at a time: the reader of streams below would unpack many ahead.
+                group = file_sizes(self.n, self.window, self.n_features, self.header.stride).group_rows
+                tables = (scan.slice(first, group).collect() for first in range(0, self.n, group))
+            else:
+                tables = scan.collect_batches(chunk_size=most, maintain_order=True, lazy=True)
+            for table in tables:
+                yield from table.iter_slices(most)
         except (pl.exceptions.PolarsError, OSError) as error:
             raise _damaged(self.path, error) from error
 
@@ -147,9 +153,10 @@ def read_windows(path: Path, window: int | None = None, n_features: int | None =
     """
     _require_parquet(path)
     try:
-        schema = pl.read_parquet_schema(path)
-        header = WindowHeader.parse(path, pl.read_parquet_metadata(path))
         scan = pl.scan_parquet(path, glob=False)
+        schema = scan.collect_schema()
+        with path.open("rb") as file:  # by its name, a file called `[1].parquet` would be looked for as a pattern
+            header = WindowHeader.parse(path, pl.read_parquet_metadata(file))
         _require_columns(path, schema)
         n = int(scan.select(pl.len()).collect().item())
         if n == 0:

@@ -50,7 +50,7 @@ def file_sizes(n_windows: int, window: int, n_features: int, stride: int) -> Fil
     page_rows = max(1, _PAGE_BYTES // row_bytes)
     shared = row_bytes <= _PACKER_REACH_BYTES
     page_bars = min(page_rows * window, window + (page_rows - 1) * stride) if shared else page_rows * window
-    packed = math.ceil(n_windows / page_rows * page_bars * n_features * 4)
+    packed = math.ceil(n_windows * page_bars * n_features * 4 / page_rows)
     return FileSizes(n_windows * row_bytes, packed, max(1, _GROUP_BYTES // row_bytes))
 
 
