@@ -1,5 +1,6 @@
 """A file of windows: what is written is read, what others write is read too, and what cannot be used is named."""
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -98,7 +99,7 @@ def test_other_tools_read_it_as_lists_with_nulls(tmp_path: Path) -> None:
     path = written(tmp_path / "w.parquet")
     table = pl.read_parquet(path)
     assert table.schema["ts"] == pl.Datetime("us", "UTC")
-    assert table["regime_label"].null_count() == int((labelled().regime_label == -1).sum())
+    assert table["regime_label"].null_count() == int((LAST % 4 == 0).sum())
     np.testing.assert_array_equal(table["features"].to_numpy().reshape(FEATURES.shape), FEATURES)
     row = duckdb.sql(f"select features, sr_heatmap, future_returns from '{path}' order by ts desc limit 1").fetchone()
     assert row is not None
@@ -127,7 +128,7 @@ def test_a_file_of_duckdb_is_read(tmp_path: Path) -> None:
     found = columns.present()
     np.testing.assert_array_equal(found["pattern_label"], np.where(LAST < 50, -1, LAST % 3))
     np.testing.assert_array_equal(found["sr_heatmap"], np.stack([LAST % 3, LAST * 0 - 1, LAST * 0 - 1], axis=1))
-    np.testing.assert_array_equal(found["future_returns"], np.tile(np.float32([0.5, np.nan]), (N, 1)))
+    np.testing.assert_array_equal(found["future_returns"], np.tile([0.5, np.nan], (N, 1)))
 
 
 def test_a_file_of_pandas_is_read(tmp_path: Path) -> None:
@@ -220,7 +221,7 @@ def test_a_stated_window_that_contradicts_the_file_is_refused(tmp_path: Path) ->
 
 
 def lists(row: int, value: list[float] | None) -> pl.Series:
-    rows: list[list[float] | None] = FEATURES.reshape(N, -1).tolist()
+    rows: list[Any] = FEATURES.reshape(N, -1).tolist()
     rows[row] = value
     return pl.Series("features", rows, dtype=pl.List(pl.Float32))
 
@@ -364,7 +365,7 @@ def test_what_no_reader_would_take_is_not_written(tmp_path: Path) -> None:
 
 def test_a_disk_that_is_too_small_is_said_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = type("Usage", (), {"free": 1000})
-    monkeypatch.setattr(window_writer.shutil, "disk_usage", lambda _: usage)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
     with pytest.raises(DataError, match=r"needed, 0\.0 GB free; take a larger --stride"):
         written(tmp_path / "w.parquet")
     assert not list(tmp_path.iterdir())
@@ -391,26 +392,27 @@ MEMORY = """
 import re, sys
 from pathlib import Path
 import numpy as np
+from agv2.data.price_action import window_writer
 from agv2.data.price_action.window_columns import RowColumns, WindowBatch
 from agv2.data.price_action.window_header import WindowHeader
-from agv2.data.price_action.window_writer import write_windows
 from agv2.data.price_action_dataset import read_windows
 from agv2.features.windowing import gather_windows
 
+window_writer._GROUP_BYTES, window_writer._PAGE_BYTES = 4_000_000, 2_000_000  # a small file will do
 # Not getrusage: its peak begins with that of the process which started this one.
 mega = lambda: int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) / 1e3
-path, n, window = Path(sys.argv[1]), 6000, 256
+path, n, window = Path(sys.argv[1]), 3000, 256
 values = np.random.default_rng(0).standard_normal((n + window, 100)).astype(np.float32)
 
 def batches():
-    for start in range(0, n, 300):
-        last = np.arange(start, start + 300) + window - 1
+    for start in range(0, n, 30):
+        last = np.arange(start, start + 30) + window - 1
         yield WindowBatch(gather_windows(values, last, window), RowColumns())
 
 header = WindowHeader(window=window, features=tuple(map(str, range(100))), timeframe="1m", stride=1)
 before = mega()
 if sys.argv[2] == "write":
-    write_windows(path, header, batches(), n)
+    window_writer.write_windows(path, header, batches(), n)
 else:
     assert sum(len(batch) for batch in read_windows(path).batches()) == n
 print(mega() - before)
@@ -419,11 +421,11 @@ print(mega() - before)
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the peak of a process is asked for in another way")
 def test_memory_is_that_of_some_groups_of_rows_not_of_the_file(tmp_path: Path) -> None:
-    unpacked = 6000 * 256 * 100 * 4 / 1e6
+    unpacked = 3000 * 256 * 100 * 4 / 1e6
     for what in ("write", "read"):
         words = [sys.executable, "-c", MEMORY, str(tmp_path / "w.parquet"), what]
         result = subprocess.run(words, capture_output=True, text=True, check=True)
-        assert 30.0 < float(result.stdout) < 0.75 * unpacked, what
+        assert 4.0 < float(result.stdout) < 0.5 * unpacked, what
 
 
 def test_a_summary_counts_every_row(tmp_path: Path) -> None:

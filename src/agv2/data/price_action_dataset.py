@@ -127,6 +127,7 @@ class WindowDataset:
 
     def _frames(self, most: int) -> Iterator[pl.DataFrame]:
         scan = pl.scan_parquet(self.path, glob=False).select(self.column_names)
+        tables: Iterator[pl.DataFrame]
         try:
             if self.header is not None:
                 # Our own groups of rows, one at a time: the reader of streams below would unpack many ahead.
