@@ -1,6 +1,7 @@
 """A file of windows: what is written is read, what others write is read too, and what cannot be used is named."""
 
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -349,6 +350,34 @@ def test_a_writer_that_is_killed_leaves_no_file_of_that_name(tmp_path: Path) -> 
     assert not path.exists()
     assert "unfinished" in result.stdout  # it was at work
     assert read_windows(written(path)).n == N
+
+
+INTERRUPTED = """
+import sys, time
+from pathlib import Path
+from tests.test_data.test_price_action_dataset import HEADER, batches, write_windows
+
+def slow():
+    while True:
+        yield from batches()
+        print("at work", flush=True)
+        time.sleep(0.05)
+
+write_windows(Path(sys.argv[1]), HEADER, slow(), 10**6)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGINT to send")
+def test_a_writer_that_is_interrupted_leaves_nothing(tmp_path: Path) -> None:
+    words = [sys.executable, "-c", INTERRUPTED, str(tmp_path / "w.parquet")]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as writer:
+        assert writer.stdout is not None
+        assert [writer.stdout.readline() for _ in range(3)] == ["at work\n"] * 3
+        assert len(list(tmp_path.iterdir())) == 1
+        writer.send_signal(signal.SIGINT)
+        _, errors = writer.communicate(timeout=60)
+    assert errors.strip().endswith("KeyboardInterrupt")
+    assert not list(tmp_path.iterdir())
 
 
 def test_what_no_reader_would_take_is_not_written(tmp_path: Path) -> None:

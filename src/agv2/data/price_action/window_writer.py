@@ -3,6 +3,7 @@
 import itertools
 import math
 import shutil
+import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -90,16 +91,25 @@ def write_windows(
     lazy = register_io_source(lambda *_: frames, schema=first.schema)
 
     def sink(unfinished: Path) -> None:
-        lazy.sink_parquet(
-            unfinished,
-            compression="zstd",
-            compression_level=_ZSTD_LEVEL,
-            row_group_size=sizes.group_rows,
-            data_page_size=_PAGE_BYTES,
-            statistics=False,  # of single floats in windows: no reader could use them
-            metadata=header.metadata(),
-            maintain_order=True,
-        )
+        try:
+            lazy.sink_parquet(
+                unfinished,
+                compression="zstd",
+                compression_level=_ZSTD_LEVEL,
+                row_group_size=sizes.group_rows,
+                data_page_size=_PAGE_BYTES,
+                statistics=False,  # of single floats in windows: no reader could use them
+                metadata=header.metadata(),
+                maintain_order=True,
+            )
+        except KeyboardInterrupt:
+            # Raised by polars for the signal that the interpreter still has to answer: let it do so here, or the
+            # second one would hit the removal of the unfinished file.
+            try:  # noqa: SIM105 - entering `suppress` is where the second one would be raised
+                time.sleep(0.0)
+            except KeyboardInterrupt:
+                pass
+            raise
 
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
