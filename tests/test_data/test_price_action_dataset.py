@@ -17,7 +17,6 @@ from agv2.core.errors import DataError
 from agv2.data.price_action import window_writer
 from agv2.data.price_action.window_columns import RowColumns, WindowBatch
 from agv2.data.price_action.window_header import HEADER_KEY, WindowHeader
-from agv2.data.price_action.window_summary import summarise_windows
 from agv2.data.price_action.window_writer import file_sizes, write_windows
 from agv2.data.price_action_dataset import read_windows
 
@@ -455,18 +454,3 @@ def test_memory_is_that_of_some_groups_of_rows_not_of_the_file(tmp_path: Path) -
         words = [sys.executable, "-c", MEMORY, str(tmp_path / "w.parquet"), what]
         result = subprocess.run(words, capture_output=True, text=True, check=True)
         assert 4.0 < float(result.stdout) < 0.5 * unpacked, what
-
-
-def test_a_summary_counts_every_row(tmp_path: Path) -> None:
-    told: list[int] = []
-    summary = summarise_windows(read_windows(written(tmp_path / "w.parquet")), told.append)
-    about = labelled()
-    assert summary.symbols == {"A": N}
-    assert (summary.first_ns, summary.last_ns) == (LAST[0] * 60_000_000_000, LAST[-1] * 60_000_000_000)
-    assert about.regime_label is not None
-    assert summary.classes["regime_label"] == {k: int((about.regime_label == k).sum()) for k in (-1, 0, 1, 2)}
-    assert sum(summary.classes["sr_heatmap"].values()) == N * 16
-    returns = np.asarray(about.future_returns, dtype=np.float64)
-    assert [count for count, _ in summary.returns] == [N - 1, N - 3, N - 12]
-    np.testing.assert_allclose([spread for _, spread in summary.returns], np.nanstd(returns, axis=0))
-    assert told[-1] == N

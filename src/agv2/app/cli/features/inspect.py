@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from agv2.data.price_action.window_summary import WindowSummary
+    from agv2.app.window_summary import WindowSummary
     from agv2.data.price_action_dataset import WindowDataset
 
 __all__ = ["inspect"]
@@ -31,8 +31,8 @@ def inspect(
     from rich.console import Console
     from rich.progress import Progress
 
+    from agv2.app.window_summary import summarise_windows
     from agv2.core.errors import DataError
-    from agv2.data.price_action.window_summary import summarise_windows
     from agv2.data.price_action_dataset import read_windows
 
     try:
