@@ -122,40 +122,44 @@ def polars_features(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 class Pivots(NamedTuple):
-    """What the naive heat map is given: all pivots of the market and how often each had been visited."""
+    """What the naive heat map is given: all pivots of the market and what each had met."""
 
     bar: IntArray
     log_price: FloatArray
-    visits: FloatArray
-    """(n_bars, most pivots in memory) padded with 0."""
+    weight: FloatArray
+    """(n_bars, most pivots in memory) before it fades, 0 once broken; padded with 0."""
     first: IntArray
     """(n_bars,) index of the first pivot in memory."""
     n_in_memory: IntArray
 
 
 def pivots_of(bars: Bars, sigma: FloatArray) -> Pivots:
-    """Pivots with their visits, bar by bar; not timed."""
+    """Pivots with their prominence, visits and end, bar by bar; not timed."""
     confirmed = fractal_pivots(bars.high, bars.low)
-    log_high, log_low = np.log(bars.high), np.log(bars.low)
+    log_high, log_low, log_close = np.log(bars.high), np.log(bars.low), np.log(bars.close)
     found = [
-        (t - PIVOT_WING, side[t - PIVOT_WING], 0.5 * sigma[t])
+        (t - PIVOT_WING, sign, side[t - PIVOT_WING], sigma[t])
         for t in range(len(bars))
-        for bit, side in ((1, log_high), (2, log_low))
+        for bit, sign, side in ((1, 1.0, log_high), (2, -1.0, log_low))
         if confirmed[t] & bit and not math.isnan(sigma[t])
     ]
-    place, price, tolerance = (np.array(column) for column in zip(*found, strict=True))
+    place, signs, price, unit = (np.array(column) for column in zip(*found, strict=True))
     place = place.astype(np.int64)
     t = np.arange(len(bars))
     first = np.searchsorted(place, t - MEMORY_BARS + 1).astype(np.int64)
     count = np.searchsorted(place, t - PIVOT_WING, side="right").astype(np.int64) - first
-    visits = np.zeros((len(bars), int(count.max())))
+    weight = np.zeros((len(bars), int(count.max())))
     for p in range(place.size):
-        ahead = slice(place[p] + PIVOT_WING + 1, place[p] + MEMORY_BARS)
-        near = (log_low[ahead] <= price[p] + tolerance[p]) & (log_high[ahead] >= price[p] - tolerance[p])
-        entered = np.minimum(np.cumsum(near & ~np.append(True, near[:-1])[: near.size]), 5)
-        at = np.arange(len(bars))[ahead]
-        visits[at, p - first[at]] = entered
-    return Pivots(place, price, visits, first, count)
+        since = slice(place[p] + 1, place[p] + MEMORY_BARS)
+        near = (log_low[since] <= price[p] + 0.5 * unit[p]) & (log_high[since] >= price[p] - 0.5 * unit[p])
+        near[:PIVOT_WING] = True  # it has to be left, after its confirmation, before it can be visited
+        visits = np.minimum(np.cumsum(near & ~np.append(True, near[:-1])[: near.size]), 5)
+        away = np.maximum.accumulate(signs[p] * (price[p] - (log_low if signs[p] > 0.0 else log_high)[since]))
+        prominence = np.clip(away / (16.0 * unit[p]), 0.0, 1.0)
+        stands = ~np.logical_or.accumulate(signs[p] * (log_close[since] - price[p]) > unit[p])
+        at = t[since][PIVOT_WING - 1 :]
+        weight[at, p - first[at]] = (prominence * (1.0 + 0.5 * visits) * stands)[PIVOT_WING - 1 :]
+    return Pivots(place, price, weight, first, count)
 
 
 def numpy_density(bars: Bars, sigma: FloatArray, pivots: Pivots) -> FloatArray:
@@ -164,9 +168,10 @@ def numpy_density(bars: Bars, sigma: FloatArray, pivots: Pivots) -> FloatArray:
     rows = []
     for t in range(len(bars) - N_NAIVE, len(bars)):
         part = slice(pivots.first[t], pivots.first[t] + pivots.n_in_memory[t])
-        weight = 0.5 ** ((t - pivots.bar[part]) / (0.25 * MEMORY_BARS))
-        weight = weight * (1.0 + 0.5 * pivots.visits[t, : pivots.n_in_memory[t]])
-        distance = (pivots.log_price[part] - log_close[t]) / sigma[t]
+        own = pivots.weight[t, : pivots.n_in_memory[t]]
+        stands = own > 0.0
+        weight = own[stands] * 0.5 ** ((t - pivots.bar[part][stands]) / (0.5 * MEMORY_BARS))
+        distance = (pivots.log_price[part][stands] - log_close[t]) / sigma[t]
         rows.append(weight @ np.exp(-0.5 * ((GRID - distance[:, None]) / 0.75) ** 2))
     return np.array(rows)
 

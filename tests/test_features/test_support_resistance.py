@@ -42,11 +42,16 @@ def naive_row(high: FloatArray, low: FloatArray, close: FloatArray, sigma: Float
             before, after = sign * price[i - PIVOT_WING : i], sign * price[i + 1 : known + 1]
             if not ((before < sign * price[i]).all() and (after <= sign * price[i]).all()):
                 continue
+            later = sign * np.log(close[known + 1 :] / price[i])
+            if (later > sigma[known]).any():
+                continue
             near = np.log(low[known + 1 :] / price[i]) <= 0.5 * sigma[known]
             near &= np.log(high[known + 1 :] / price[i]) >= -0.5 * sigma[known]
             visits = min(5, int((near & ~np.append(True, near[:-1])).sum()) if near.size else 0)
             distance = np.log(price[i] / close[t]) / sigma[t]
-            weight = 0.5 ** ((t - i) / (0.25 * memory)) * (1.0 + 0.5 * visits)
+            away = np.max(sign * np.log(price[i] / (low if sign > 0.0 else high)[i + 1 :]))
+            prominence = min(1.0, max(0.0, away) / (16.0 * sigma[known]))
+            weight = prominence * 0.5 ** ((t - i) / (0.5 * memory)) * (1.0 + 0.5 * visits)
             total += weight * np.exp(-0.5 * ((GRID - distance) / 0.75) ** 2)
     return total
 
@@ -147,21 +152,59 @@ def test_density_is_unknown_where_volatility_is_and_before_its_memory_is_full() 
     assert (np.flatnonzero(np.isnan(nearest_levels(density).above)) == unknown).all()
 
 
-def test_one_pivot_gives_one_level_at_its_distance_which_fades_and_grows_with_visits() -> None:
+def lone_pivot() -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    """Bars of a pivot high at bar 80, two volatilities above what follows once price has gone sixteen below it."""
     close = np.full(200, 100.0)
     high, low = close + 0.01, close - 0.01
-    high[50] = 102.0  # two volatilities up
-    sigma = np.full(200, 0.01)
+    high[80] = 102.0
+    low[84] = 80.0
+    return high, low, close, np.full(200, 0.01)
+
+
+def test_one_pivot_gives_one_level_at_its_distance_which_fades_and_grows_with_visits() -> None:
+    high, low, close, sigma = lone_pivot()
     density = level_density(high, low, close, sigma, 100)
     levels = nearest_levels(density)
-    assert levels.above[120] == pytest.approx(2.0, abs=0.3)
-    assert levels.below[120] == HALF_WIDTH_SIGMAS
-    # A quarter of the memory later half is left; bins lie where they lay.
-    assert density[145].max() == pytest.approx(0.5 * density[120].max())
+    assert levels.above[110] == pytest.approx(2.0, abs=0.3)
+    assert levels.below[110] == HALF_WIDTH_SIGMAS
+    # Half of the memory later half is left; bins lie where they lay.
+    assert density[149].max() == pytest.approx(2.0 ** (-29 / 50) * density[120].max())
     high[130] = 101.9
     visited = level_density(high, low, close, sigma, 100)
-    assert nearest_levels(visited).above_strength[132] == pytest.approx(1.5 * levels.above_strength[132])
+    assert visited[132].max() == pytest.approx(1.5 * density[132].max())
     assert (visited[:130] == density[:130])[103:].all()
+
+
+def test_a_pivot_counts_by_how_far_price_has_left_it_as_known_by_then() -> None:
+    high, low, close, sigma = lone_pivot()
+    low[84] = 99.99
+    low[120] = 102.0 * np.exp(-0.08)  # half of sixteen volatilities
+    density = level_density(high, low, close, sigma, 100).max(axis=1)
+    fade = 2.0 ** (-1 / 50)
+    assert density[120] / density[119] == pytest.approx(fade * 0.08 / np.log(102.0 / 99.99))
+    assert density[121] / density[120] == pytest.approx(fade)
+
+
+@pytest.mark.parametrize(("close_at", "stands"), [(102.9, True), (103.1, False)])
+def test_a_close_beyond_a_pivot_ends_it_for_good(close_at: float, stands: bool) -> None:
+    high, low, close, sigma = lone_pivot()
+    close[110], high[110] = close_at, 103.5
+    density = level_density(high, low, close, sigma, 100)
+    assert density[109].max() > 0.0
+    assert bool(density[111].max() > 0.0) is stands
+    assert bool(density[112].max() > 0.0) is stands
+    # The mirror: a pivot low, closed below.
+    mirrored = level_density(1.0 / low, 1.0 / high, 1.0 / close, sigma, 100)
+    assert bool(mirrored[112].max() > 0.0) is stands
+
+
+def test_peaks_weaker_than_half_a_pivot_are_no_levels() -> None:
+    row = np.zeros((2, HEATMAP_BINS))
+    row[:, 36], row[:, 40], row[:, 20] = 0.49, 0.5, [0.49, 0.51]
+    levels = nearest_levels(row)
+    assert levels.above.tolist() == [4.25, 4.25]
+    assert levels.above_strength.tolist() == [0.5, 0.5]
+    assert levels.below_strength.tolist() == [0.0, 0.51]
 
 
 def test_no_bars_give_no_rows() -> None:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from agv2.core.arrays import FloatArray, IntArray
+from agv2.core.arrays import BoolArray, FloatArray, IntArray
 from agv2.core.jit import kernel
 
 __all__ = [
@@ -37,7 +37,10 @@ _REACH_SIGMAS = 5.0 * _BANDWIDTH_SIGMAS  # the kernel is cut where it has fallen
 _TOUCH_SIGMAS = 0.5
 _TOUCH_WEIGHT = 0.5
 _MOST_TOUCHES = 5
-_HALF_LIFE_SHARE = 0.25  # of the memory
+_BREAK_SIGMAS = 1.0
+_PROMINENT_SIGMAS = HALF_WIDTH_SIGMAS
+_HALF_LIFE_SHARE = 0.5  # of the memory
+_LEAST_STRENGTH = 0.5  # of a level: small fresh swings stand everywhere and mean nothing
 
 _TABLE_STEPS = 512
 _N_STEPS = int(2.0 * _REACH_SIGMAS / _BIN_SIGMAS)
@@ -104,6 +107,21 @@ def fractal_pivots(high: FloatArray, low: FloatArray, wing: int = PIVOT_WING) ->
     return confirmed
 
 
+class _Pivots(NamedTuple):
+    """Pivots that still count, in order of time: the first `n_pivots` of each array."""
+
+    bar: IntArray
+    log_price: FloatArray
+    side: FloatArray
+    """1 for a high, -1 for a low."""
+    sigma: FloatArray
+    """At the close that confirmed it."""
+    away: FloatArray
+    """How far price has gone from it since, log."""
+    visits: IntArray
+    visiting: BoolArray
+
+
 def level_density(
     high: FloatArray,
     low: FloatArray,
@@ -113,9 +131,10 @@ def level_density(
 ) -> FloatArray:
     """Heat map of levels: a kernel density of confirmed pivots over price, centred on each close.
 
-    Each pivot of the last `memory` bars adds a Gaussian of 0.75 volatilities' width at its price. Its weight halves
-    every quarter of the memory, and grows by half for each later visit of price to within half a volatility, up to
-    five visits.
+    Each pivot of the last `memory` bars adds a Gaussian of 0.75 volatilities' width at its price, until a close lies
+    a volatility beyond it: above a high, below a low. Its weight is how far price has gone from it since, as a share
+    of 16 volatilities, 1 at most; it halves every half of the memory, and grows by half for each later visit of price
+    to within half a volatility, up to five visits. All but the kernel is in volatilities at the pivot's confirmation.
 
     Args:
         high: (n_bars,) highs, > 0.
@@ -126,7 +145,7 @@ def level_density(
 
     Returns:
         (n_bars, 64) density at `(j - 31.5) / 2` volatilities above the close, in weights of a fresh pivot at its own
-        price, >= 0; NaN where `sigma` is, and for the first `memory + PIVOT_WING - 1` bars.
+        price that price left by 16, >= 0; NaN where `sigma` is, and for the first `memory + PIVOT_WING - 1` bars.
 
     Known at: the close of bar t, from bars t - memory - PIVOT_WING + 1 .. t and `sigma` of the last `memory` of them.
     """
@@ -147,54 +166,25 @@ def _density(
     n_bars = close.size
     memory = recency.size
     density = np.full((n_bars, HEATMAP_BINS), np.nan)
-    # Pivots in order of time: [begin, end) of arrays that never wrap, so that sums run in one order always.
-    place = np.empty(2 * n_bars, dtype=np.int64)
-    log_price = np.empty(2 * n_bars)
-    tolerance = np.empty(2 * n_bars)
-    visits = np.zeros(2 * n_bars, dtype=np.int64)
-    visiting = np.zeros(2 * n_bars, dtype=np.bool_)
-    begin = 0
-    end = 0
+    most = 2 * memory  # a bar is high and low at most
+    pivots = _Pivots(
+        np.empty(most, dtype=np.int64),
+        np.empty(most),
+        np.empty(most),
+        np.empty(most),
+        np.empty(most),
+        np.empty(most, dtype=np.int64),
+        np.empty(most, dtype=np.bool_),
+    )
+    n_pivots = 0
     row = np.zeros(HEATMAP_BINS + 2 * _N_STEPS)
     for t in range(n_bars):
-        while begin < end and place[begin] < t - memory + 1:
-            begin += 1
-        log_high = math.log(high[t])
-        log_low = math.log(low[t])
-        for p in range(begin, end):
-            near = log_low <= log_price[p] + tolerance[p] and log_high >= log_price[p] - tolerance[p]
-            if near and not visiting[p] and visits[p] < _MOST_TOUCHES:
-                visits[p] += 1
-            visiting[p] = near
+        n_pivots = _met(pivots, n_pivots, t - memory, math.log(high[t]), math.log(low[t]), math.log(close[t]))
         if confirmed[t] > 0 and not math.isnan(sigma[t]):
-            i = t - PIVOT_WING
-            for bit in range(2):
-                if confirmed[t] >> bit & 1:
-                    place[end] = i
-                    log_price[end] = math.log(high[i] if bit == 0 else low[i])
-                    tolerance[end] = _TOUCH_SIGMAS * sigma[t]
-                    visits[end] = 0
-                    visiting[end] = True  # it has to be left before it can be visited
-                    end += 1
+            n_pivots = _with_confirmed(pivots, n_pivots, t, confirmed[t], high, low, sigma[t])
         if t < memory + PIVOT_WING - 1 or math.isnan(sigma[t]):
             continue
-        row[:] = 0.0
-        log_close = math.log(close[t])
-        bins_per_log = 1.0 / (sigma[t] * _BIN_SIGMAS)
-        for p in range(begin, end):
-            # Where the kernel's left edge falls, in bins; the row has room for a whole kernel on either side.
-            edge = (log_price[p] - log_close) * bins_per_log + _FIRST_EDGE
-            if not 0.0 <= edge < row.size - _N_STEPS - 1:
-                continue
-            first = int(edge) + 1
-            at = (first - edge) * _TABLE_STEPS
-            k = min(int(at), _TABLE_STEPS - 1)
-            rest = at - k
-            weight = recency[t - place[p]] * (1.0 + _TOUCH_WEIGHT * visits[p])
-            lower_weight = weight * (1.0 - rest)
-            upper_weight = weight * rest
-            for j in range(_N_STEPS):
-                row[first + j] += lower_weight * table[k, j] + upper_weight * table[k + 1, j]
+        _add_up(pivots, n_pivots, t, math.log(close[t]), sigma[t], recency, table, row)
         for j in range(HEATMAP_BINS):
             density[t, j] = row[j + _N_STEPS]
     return density
@@ -230,8 +220,87 @@ def heat_map(density: FloatArray) -> FloatArray:
 
 
 @kernel
+def _met(pivots: _Pivots, n_pivots: int, forgotten: int, log_high: float, log_low: float, log_close: float) -> int:
+    """Let the pivots see a bar; those up to bar `forgotten` and broken ones go, and the rest move up in order."""
+    kept = 0
+    for p in range(n_pivots):
+        price, side, sigma = pivots.log_price[p], pivots.side[p], pivots.sigma[p]
+        if pivots.bar[p] <= forgotten or side * (log_close - price) > _BREAK_SIGMAS * sigma:
+            continue
+        reach = _TOUCH_SIGMAS * sigma
+        near = log_low <= price + reach and log_high >= price - reach
+        visits = pivots.visits[p]
+        if near and not pivots.visiting[p] and visits < _MOST_TOUCHES:
+            visits += 1
+        away = price - log_low if side > 0.0 else log_high - price
+        pivots.bar[kept] = pivots.bar[p]
+        pivots.log_price[kept] = price
+        pivots.side[kept] = side
+        pivots.sigma[kept] = sigma
+        pivots.away[kept] = max(pivots.away[p], away)
+        pivots.visits[kept] = visits
+        pivots.visiting[kept] = near
+        kept += 1
+    return kept
+
+
+@kernel
+def _with_confirmed(
+    pivots: _Pivots, n_pivots: int, t: int, confirmed: int, high: FloatArray, low: FloatArray, sigma: float
+) -> int:
+    """Add what bar t confirms; no close since the pivot can lie beyond it."""
+    i = t - PIVOT_WING
+    for bit in range(2):
+        if confirmed >> bit & 1:
+            price = math.log(high[i] if bit == 0 else low[i])
+            away = 0.0
+            for k in range(i + 1, t + 1):
+                away = max(away, price - math.log(low[k]) if bit == 0 else math.log(high[k]) - price)
+            pivots.bar[n_pivots] = i
+            pivots.log_price[n_pivots] = price
+            pivots.side[n_pivots] = 1.0 if bit == 0 else -1.0
+            pivots.sigma[n_pivots] = sigma
+            pivots.away[n_pivots] = away
+            pivots.visits[n_pivots] = 0
+            pivots.visiting[n_pivots] = True  # it has to be left before it can be visited
+            n_pivots += 1
+    return n_pivots
+
+
+@kernel
+def _add_up(
+    pivots: _Pivots,
+    n_pivots: int,
+    t: int,
+    log_close: float,
+    sigma: float,
+    recency: FloatArray,
+    table: FloatArray,
+    row: FloatArray,
+) -> None:
+    """Sum the pivots' kernels into `row`, which has room for a whole kernel on either side."""
+    row[:] = 0.0
+    bins_per_log = 1.0 / (sigma * _BIN_SIGMAS)
+    for p in range(n_pivots):
+        # Where the kernel's left edge falls, in bins.
+        edge = (pivots.log_price[p] - log_close) * bins_per_log + _FIRST_EDGE
+        if not 0.0 <= edge < row.size - _N_STEPS - 1:
+            continue
+        first = int(edge) + 1
+        at = (first - edge) * _TABLE_STEPS
+        k = min(int(at), _TABLE_STEPS - 1)
+        rest = at - k
+        prominence = min(pivots.away[p] / (_PROMINENT_SIGMAS * pivots.sigma[p]), 1.0)
+        weight = prominence * recency[t - pivots.bar[p]] * (1.0 + _TOUCH_WEIGHT * pivots.visits[p])
+        lower_weight = weight * (1.0 - rest)
+        upper_weight = weight * rest
+        for j in range(_N_STEPS):
+            row[first + j] += lower_weight * table[k, j] + upper_weight * table[k + 1, j]
+
+
+@kernel
 def nearest_levels(density: FloatArray) -> Levels:
-    """The nearest local maxima of `level_density` above and below the close.
+    """The nearest local maxima of `level_density` above and below the close that are at least 0.5 strong.
 
     Args:
         density: (n_bars, 64) from `level_density`.
@@ -256,12 +325,12 @@ def nearest_levels(density: FloatArray) -> Levels:
         above_strength[t] = 0.0
         below_strength[t] = 0.0
         for j in range(centre, HEATMAP_BINS - 1):
-            if row[j] > row[j - 1] and row[j] >= row[j + 1]:
+            if row[j] >= _LEAST_STRENGTH and row[j] > row[j - 1] and row[j] >= row[j + 1]:
                 above[t] = (j - centre + 0.5) * _BIN_SIGMAS
                 above_strength[t] = row[j]
                 break
         for j in range(centre - 1, 0, -1):
-            if row[j] > row[j + 1] and row[j] >= row[j - 1]:
+            if row[j] >= _LEAST_STRENGTH and row[j] > row[j + 1] and row[j] >= row[j - 1]:
                 below[t] = (centre - 0.5 - j) * _BIN_SIGMAS
                 below_strength[t] = row[j]
                 break
