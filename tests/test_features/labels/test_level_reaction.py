@@ -41,7 +41,12 @@ def test_a_band_has_made_price_react_two_volatilities_back() -> None:
 
 
 def test_below_is_the_mirror_of_above() -> None:
-    steps = [(1.5, 0.5, 1.2), (3.4, -0.7, -0.1), (0.1, -2.5, -2.2), (1.0, -2.3, 0.9)]
+    steps = [
+        (1.5, 0.5, 1.2),
+        (3.4, -0.7, -0.1),
+        (0.1, -2.5, -2.2),
+        (0.9, -2.3, 0.8),
+    ]  # on no edge of a band: exp rounds
     mirrored = [(-low, -high, -close) for high, low, close in steps]
     assert first_row(*mirrored) == first_row(*steps)[::-1]
 

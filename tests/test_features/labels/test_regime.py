@@ -5,7 +5,7 @@ from agv2.core.arrays import FloatArray, IntArray
 from agv2.core.errors import ShapeError
 from agv2.data.synthetic import synthetic_market
 from agv2.features.bar_volatility import bar_volatility
-from agv2.features.labels.regime import Regime, regime_labels
+from agv2.features.labels.regime import Regime, labels_between, regime_labels
 
 
 def shares(labels: IntArray) -> FloatArray:
@@ -52,6 +52,50 @@ def test_a_steady_climb_is_a_trend() -> None:
     close = np.exp(np.cumsum(steps))
     labels = regime_labels(close, bar_volatility(close))
     assert (labels[2020:2380] == Regime.TREND).mean() > 0.9
+
+
+def test_a_violent_stretch_is_volatile_for_its_time_even_where_later_ones_are_all_more_violent() -> None:
+    rng = np.random.default_rng(3)
+    steps = rng.normal(0.0, 0.002, 6000)
+    steps[1000:1200] *= 3.0
+    steps[3000:] *= 5.0
+    close = np.exp(np.cumsum(steps))
+    labels = regime_labels(close, bar_volatility(close))
+    assert (labels[1020:1180] == Regime.VOLATILE).mean() > 0.9
+    assert (labels[4000:] == Regime.VOLATILE).mean() < 0.4
+
+
+def test_segments_are_labelled_by_their_statistics() -> None:
+    wobble = np.where(np.arange(1000) % 2, 1.0, -1.0)
+    returns = 0.001 * wobble
+    returns[200:400] *= 4.0  # volatile, whatever its drift
+    returns[600:952] += 0.0005  # a trend
+    bounds = np.array([0, 200, 400, 600, 952, 1000])
+    labels = labels_between(returns, [bounds])
+    wanted = [Regime.CONSOLIDATION, Regime.VOLATILE, Regime.CONSOLIDATION, Regime.TREND, Regime.CONSOLIDATION]
+    assert labels.tolist() == np.repeat(wanted, np.diff(bounds)).tolist()
+
+
+def test_a_bar_has_the_mean_of_the_segments_that_hold_it() -> None:
+    wobble = 0.001 * np.where(np.arange(1000) % 2, 1.0, -1.0)
+    returns = wobble.copy()
+    returns[:200] *= 4.0
+    returns[400:760] += 0.001
+    fine, coarse = np.array([0, 200, 400, 760, 1000]), np.array([0, 400, 1000])
+    labels = labels_between(returns, [fine, coarse])
+    assert np.flatnonzero(np.diff(labels)).tolist() == [199, 399, 759]
+    assert (labels[400:760] == Regime.TREND).all()
+    # By the coarse bounds alone the first 400 bars would be volatile.
+    assert (labels[:200] == Regime.VOLATILE).all()
+    assert (labels[200:400] != Regime.VOLATILE).all()
+    assert (labels_between(returns, [coarse])[:400] == Regime.VOLATILE).all()
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_market_upside_down_has_the_same_regimes(seed: int) -> None:
+    close = random_walk(3000, seed)
+    up, down = (regime_labels(each, bar_volatility(each)) for each in (close, 1.0 / close))
+    assert (up == down).mean() > 0.999
 
 
 def test_labels_begin_with_the_volatility() -> None:

@@ -11,7 +11,13 @@ from agv2.core.errors import ShapeError
 from agv2.core.jit import kernel
 from agv2.core.orders import Side
 
-__all__ = ["BarrierOutcome", "TripleBarrier", "triple_barrier"]
+__all__ = ["HORIZON", "BarrierOutcome", "TripleBarrier", "triple_barrier"]
+
+HORIZON = 24
+"""Bars until time runs out, for the labels of the encoder."""
+
+STOP_SIGMAS, TARGET_SIGMAS = 2.5, 5.0
+"""Distances, volatilities of one bar; with this horizon no end is rare and none has nearly all on any market seen."""
 
 
 class BarrierOutcome(IntEnum):
