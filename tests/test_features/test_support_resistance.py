@@ -15,13 +15,14 @@ from agv2.features.support_resistance import (
     HEATMAP_BINS,
     MEMORY_BARS,
     PIVOT_WING,
+    density_lookback,
     fractal_pivots,
     level_density,
     nearest_levels,
 )
 from tests.markets import gappy_bars, scrambled_after
 
-LOOKBACK = MEMORY_BARS + PIVOT_WING
+LOOKBACK = density_lookback()
 GRID = (np.arange(HEATMAP_BINS) - 31.5) / 2.0
 PRINT_DIGEST = "from tests.test_features.test_support_resistance import digest; print(*digest())"
 

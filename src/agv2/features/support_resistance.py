@@ -5,8 +5,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from agv2.core.arrays import BoolArray, FloatArray, IntArray
+from agv2.core.arrays import FloatArray, IntArray
 from agv2.core.jit import kernel
+from agv2.features.level_pivots import Pivots, add_pivot, after_bar, no_pivots, pivot_weight
 
 __all__ = [
     "HEAT_COLUMNS",
@@ -34,11 +35,6 @@ _BIN_SIGMAS = 2.0 * HALF_WIDTH_SIGMAS / HEATMAP_BINS
 _STRONGEST = math.expm1(STRENGTH_LIMIT)
 _BANDWIDTH_SIGMAS = 0.75
 _REACH_SIGMAS = 5.0 * _BANDWIDTH_SIGMAS  # the kernel is cut where it has fallen to 4e-6
-_TOUCH_SIGMAS = 0.5
-_TOUCH_WEIGHT = 0.5
-_MOST_TOUCHES = 5
-_BREAK_SIGMAS = 1.0
-_PROMINENT_SIGMAS = HALF_WIDTH_SIGMAS
 _HALF_LIFE_SHARE = 0.5  # of the memory
 _LEAST_STRENGTH = 0.5  # of a level: small fresh swings stand everywhere and mean nothing
 
@@ -107,21 +103,6 @@ def fractal_pivots(high: FloatArray, low: FloatArray, wing: int = PIVOT_WING) ->
     return confirmed
 
 
-class _Pivots(NamedTuple):
-    """Pivots that still count, in order of time: the first `n_pivots` of each array."""
-
-    bar: IntArray
-    log_price: FloatArray
-    side: FloatArray
-    """1 for a high, -1 for a low."""
-    sigma: FloatArray
-    """At the close that confirmed it."""
-    away: FloatArray
-    """How far price has gone from it since, log."""
-    visits: IntArray
-    visiting: BoolArray
-
-
 def level_density(
     high: FloatArray,
     low: FloatArray,
@@ -166,22 +147,16 @@ def _density(
     n_bars = close.size
     memory = recency.size
     density = np.full((n_bars, HEATMAP_BINS), np.nan)
-    most = 2 * memory  # a bar is high and low at most
-    pivots = _Pivots(
-        np.empty(most, dtype=np.int64),
-        np.empty(most),
-        np.empty(most),
-        np.empty(most),
-        np.empty(most),
-        np.empty(most, dtype=np.int64),
-        np.empty(most, dtype=np.bool_),
-    )
+    pivots = no_pivots(2 * memory)  # a bar is high and low at most
     n_pivots = 0
     row = np.zeros(HEATMAP_BINS + 2 * _N_STEPS)
     for t in range(n_bars):
-        n_pivots = _met(pivots, n_pivots, t - memory, math.log(high[t]), math.log(low[t]), math.log(close[t]))
+        n_pivots = after_bar(pivots, n_pivots, t - memory, math.log(high[t]), math.log(low[t]), math.log(close[t]))
         if confirmed[t] > 0 and not math.isnan(sigma[t]):
-            n_pivots = _with_confirmed(pivots, n_pivots, t, confirmed[t], high, low, sigma[t])
+            for bit in range(2):
+                if confirmed[t] >> bit & 1:
+                    add_pivot(pivots, n_pivots, t - PIVOT_WING, t, bit == 0, high, low, sigma[t])
+                    n_pivots += 1
         if t < memory + PIVOT_WING - 1 or math.isnan(sigma[t]):
             continue
         _add_up(pivots, n_pivots, t, math.log(close[t]), sigma[t], recency, table, row)
@@ -220,56 +195,8 @@ def heat_map(density: FloatArray) -> FloatArray:
 
 
 @kernel
-def _met(pivots: _Pivots, n_pivots: int, forgotten: int, log_high: float, log_low: float, log_close: float) -> int:
-    """Let the pivots see a bar; those up to bar `forgotten` and broken ones go, and the rest move up in order."""
-    kept = 0
-    for p in range(n_pivots):
-        price, side, sigma = pivots.log_price[p], pivots.side[p], pivots.sigma[p]
-        if pivots.bar[p] <= forgotten or side * (log_close - price) > _BREAK_SIGMAS * sigma:
-            continue
-        reach = _TOUCH_SIGMAS * sigma
-        near = log_low <= price + reach and log_high >= price - reach
-        visits = pivots.visits[p]
-        if near and not pivots.visiting[p] and visits < _MOST_TOUCHES:
-            visits += 1
-        away = price - log_low if side > 0.0 else log_high - price
-        pivots.bar[kept] = pivots.bar[p]
-        pivots.log_price[kept] = price
-        pivots.side[kept] = side
-        pivots.sigma[kept] = sigma
-        pivots.away[kept] = max(pivots.away[p], away)
-        pivots.visits[kept] = visits
-        pivots.visiting[kept] = near
-        kept += 1
-    return kept
-
-
-@kernel
-def _with_confirmed(
-    pivots: _Pivots, n_pivots: int, t: int, confirmed: int, high: FloatArray, low: FloatArray, sigma: float
-) -> int:
-    """Add what bar t confirms; no close since the pivot can lie beyond it."""
-    i = t - PIVOT_WING
-    for bit in range(2):
-        if confirmed >> bit & 1:
-            price = math.log(high[i] if bit == 0 else low[i])
-            away = 0.0
-            for k in range(i + 1, t + 1):
-                away = max(away, price - math.log(low[k]) if bit == 0 else math.log(high[k]) - price)
-            pivots.bar[n_pivots] = i
-            pivots.log_price[n_pivots] = price
-            pivots.side[n_pivots] = 1.0 if bit == 0 else -1.0
-            pivots.sigma[n_pivots] = sigma
-            pivots.away[n_pivots] = away
-            pivots.visits[n_pivots] = 0
-            pivots.visiting[n_pivots] = True  # it has to be left before it can be visited
-            n_pivots += 1
-    return n_pivots
-
-
-@kernel
 def _add_up(
-    pivots: _Pivots,
+    pivots: Pivots,
     n_pivots: int,
     t: int,
     log_close: float,
@@ -290,8 +217,7 @@ def _add_up(
         at = (first - edge) * _TABLE_STEPS
         k = min(int(at), _TABLE_STEPS - 1)
         rest = at - k
-        prominence = min(pivots.away[p] / (_PROMINENT_SIGMAS * pivots.sigma[p]), 1.0)
-        weight = prominence * recency[t - pivots.bar[p]] * (1.0 + _TOUCH_WEIGHT * pivots.visits[p])
+        weight = pivot_weight(pivots, p) * recency[t - pivots.bar[p]]
         lower_weight = weight * (1.0 - rest)
         upper_weight = weight * rest
         for j in range(_N_STEPS):
