@@ -96,7 +96,8 @@ def best_regimes(market: InstrumentMarket, rng: np.random.Generator) -> IntArray
     """
     volatile = market.regime == _VOLATILE
     calm = _smoothed(market) if market.request.edge == "momentum" else _drawn(market, rng)
-    return np.where(volatile, _VOLATILE, calm)
+    best: IntArray = np.where(volatile, _VOLATILE, calm)
+    return best
 
 
 def _smoothed(market: InstrumentMarket) -> IntArray:
@@ -120,7 +121,8 @@ def _smoothed(market: InstrumentMarket) -> IntArray:
         backward[t] = moves[t + 1] @ (likelihood[t + 1] * backward[t + 1])
         backward[t] /= backward[t].sum()
     chances = forward * backward
-    return (chances[:, 2] > chances[:, 0] + chances[:, 1]).astype(np.int64)
+    flat: IntArray = (chances[:, 2] > chances[:, 0] + chances[:, 1]).astype(np.int64)
+    return flat
 
 
 def _drawn(market: InstrumentMarket, rng: np.random.Generator) -> IntArray:
@@ -279,8 +281,10 @@ def main() -> None:
                 rows.append((score.accuracy, score.chance, *bounds, *score.by_class))
             print_row(symbol, edge, rows)
     print(
-        "\n| market | edge | recall | chance | with a pivot | precision | chance | AP | chance | best | nearest | chance |"
+        "\n| market | edge | recall | chance | with a pivot | precision | chance | AP | chance | best | nearest ",
+        end="",
     )
+    print("| chance |")
     print(f"|---|---|{'---:|' * 10}")
     for symbol in INSTRUMENTS:
         for edge in ("none", "levels"):
