@@ -96,7 +96,7 @@ def draw_levels(path: Path) -> None:
     axes.set_xlabel("bar (1h)")
     axes.set_ylabel("price")
     figure.legend(loc="outside upper right", ncols=2, frameon=False)
-    figure.colorbar(image, ax=axes, label="density, in weights of a fresh pivot", pad=0.01)
+    figure.colorbar(image, ax=axes, pad=0.01).set_label("density, in weights of a fresh pivot", labelpad=12)
     save(figure, path)
 
 
