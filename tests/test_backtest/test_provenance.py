@@ -1,6 +1,7 @@
 import json
 import pathlib
 
+from agv2.backtest.leakcheck_report import PassedCheck
 from agv2.backtest.provenance import BarsSource, Provenance, write_provenance
 
 
@@ -15,6 +16,7 @@ def test_the_file_holds_inputs_code_and_machine(tmp_path: pathlib.Path) -> None:
         seed=7,
         n_trials=2,
         trial_ledger="/home/me/.agv2/trials",
+        leak_checks=[PassedCheck("GOLD", 7, ("features", "payoff"), 150, 2_000, ())],
         started_ns=1_700_000_000_123_456_789,
         finished_ns=1_700_000_060_000_000_000,
     )
@@ -24,6 +26,8 @@ def test_the_file_holds_inputs_code_and_machine(tmp_path: pathlib.Path) -> None:
     assert found["bars"][0]["last_ts"] == "1970-01-05T03:00:00+00:00"
     assert found["started"] == "2023-11-14T22:13:20.123456+00:00"
     assert found["command"] == ["agv2", "run"]
+    (check,) = found["leak_checks"]
+    assert (check["symbol"], check["stages"], check["columns"]) == ("GOLD", ["features", "payoff"], 150)
     assert (found["seed"], found["n_trials"], found["config_digest"]) == (7, 2, "cd")
     assert found["libraries"]["numpy"].count(".") >= 1
     assert set(found["code"]) == {"version", "sources", "commit", "modified"}

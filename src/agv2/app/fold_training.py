@@ -19,7 +19,8 @@ from agv2.models.normalizer import Normalizer
 from agv2.models.pretraining import PretrainedEncoder, pretrain
 from agv2.models.training_rows import TrainingSeries, validation_starts
 
-__all__ = ["FoldEncoder", "fit_encoder", "linear_inputs", "make_tapes", "training_series"]
+__all__ = ["FoldEncoder", "fit_encoder", "linear_inputs", "make_tapes", "training_data", "training_series"]
+
 
 Report = Callable[[float, str], None]
 """Told the share done and a few words on how it goes."""
@@ -51,6 +52,26 @@ def fit_encoder(
         seed: of the encoder's training.
         report: progress.
     """
+    normalizer, series = training_data(markets, folds, settings)
+
+    def on_step(step: int, total: int, losses: Mapping[str, float]) -> None:
+        shown = ", ".join(f"{name} {value:.3f}" for name, value in losses.items())
+        report(step / total, shown)
+
+    inputs = linear_inputs(markets[0].features.columns)
+    return FoldEncoder(normalizer, pretrain(series, settings.encoder, steps, seed, on_step, inputs))
+
+
+def training_data(
+    markets: Sequence[PreparedMarket], folds: Sequence[Fold], settings: Settings
+) -> tuple[Normalizer, list[TrainingSeries]]:
+    """Everything that training sees: the normaliser, and each market's scaled features and targets.
+
+    Args:
+        markets: prepared markets.
+        folds: of each market; only its training range is read, and the bars of the window before it.
+        settings: encoder settings.
+    """
     normalizer = Normalizer.fit(
         np.concatenate(
             [market.features.values[fold.train_lo : fold.train_hi] for market, fold in zip(markets, folds, strict=True)]
@@ -63,13 +84,7 @@ def fit_encoder(
         training_series(market, rows, normalizer, settings, validation_ns)
         for market, rows in zip(markets, warm, strict=True)
     ]
-
-    def on_step(step: int, total: int, losses: Mapping[str, float]) -> None:
-        shown = ", ".join(f"{name} {value:.3f}" for name, value in losses.items())
-        report(step / total, shown)
-
-    inputs = linear_inputs(markets[0].features.columns)
-    return FoldEncoder(normalizer, pretrain(series, settings.encoder, steps, seed, on_step, inputs))
+    return normalizer, series
 
 
 def linear_inputs(columns: Sequence[FeatureColumn]) -> LinearInputs:

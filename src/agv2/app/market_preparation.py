@@ -18,7 +18,7 @@ from agv2.features.pipeline import FeatureMatrix, compute_features
 from agv2.risk.config import RiskParams
 from agv2.sim.costs import Costs, SpreadSource
 
-__all__ = ["PreparedMarket", "as_known_after", "prepare_markets"]
+__all__ = ["PreparedMarket", "as_known_after", "market_of", "prepare_markets"]
 
 _WIDEST_SPREAD = 0.01
 """Of the price, median over a file: wider ones are a mistake of unit on any market this is made for."""
@@ -103,7 +103,27 @@ def prepare_markets(
 def _prepare(path: Path, admitted: AdmittedBars, settings: Settings, most_bars: int | None) -> PreparedMarket:
     loaded = admitted.loaded
     bars = loaded.bars if most_bars is None else loaded.bars.slice(0, most_bars)
-    notes = [f"{bars.symbol}: {note}" for note in admitted.notes]
+    if settings.costs.entry(bars.symbol)[0].spread_source == "bar":
+        _require_price_spread(path, bars)
+    market = market_of(bars, settings)
+    return replace(
+        market,
+        content_hash=loaded.content_hash if most_bars is None else f"{loaded.content_hash}[:{most_bars}]",
+        sha256=loaded.sha256,
+        path=path,
+        notes=(*(f"{bars.symbol}: {note}" for note in admitted.notes), *market.notes),
+        accepted_defects=admitted.accepted,
+    )
+
+
+def market_of(bars: Bars, settings: Settings) -> PreparedMarket:
+    """Everything of a market but the file that its bars come from.
+
+    Args:
+        bars: of one symbol, whatever their quality.
+        settings: markets, costs, limits and the encoder's window.
+    """
+    notes = []
     instrument, is_default_market = settings.markets.instrument(bars.symbol, bars.ts_ns)
     entry, is_default_costs = settings.costs.entry(bars.symbol)
     missing = [name for name, absent in (("markets", is_default_market), ("costs", is_default_costs)) if absent]
@@ -115,8 +135,10 @@ def _prepare(path: Path, admitted: AdmittedBars, settings: Settings, most_bars: 
         costs = costs._replace(participation_cap=0.0)
         notes.append(f"{bars.symbol}: volume is not in base units, so participation_cap is not applied")
     if costs.spread_source == SpreadSource.BAR:
-        bars, dropped = _with_plausible_spread(path, bars)
-        if dropped:
+        impossible = bars.spread / bars.close > _NO_SPREAD
+        bars = replace(bars, spread=np.where(impossible, np.nan, bars.spread))
+        if impossible.any():
+            dropped = int(impossible.sum())
             notes.append(
                 f"{bars.symbol}: {dropped} spreads of more than {_NO_SPREAD:.0%} of the price count as unknown"
             )
@@ -124,9 +146,9 @@ def _prepare(path: Path, admitted: AdmittedBars, settings: Settings, most_bars: 
     bars_per_year = _bars_per_year(bars.ts_ns, instrument.calendar)
     return PreparedMarket(
         bars=bars,
-        content_hash=loaded.content_hash if most_bars is None else f"{loaded.content_hash}[:{most_bars}]",
-        sha256=loaded.sha256,
-        path=path,
+        content_hash="",
+        sha256="",
+        path=Path(),
         features=features,
         first_decision=features.warmup + settings.encoder.window - 1,
         instrument=instrument,
@@ -135,7 +157,6 @@ def _prepare(path: Path, admitted: AdmittedBars, settings: Settings, most_bars: 
         costs=costs,
         bars_per_year=bars_per_year,
         notes=tuple(notes),
-        accepted_defects=admitted.accepted,
     )
 
 
@@ -156,8 +177,8 @@ def as_known_after(market: PreparedMarket, settings: Settings, known_bars: int) 
     )
 
 
-def _with_plausible_spread(path: Path, bars: Bars) -> tuple[Bars, int]:
-    """Bars without single impossible spreads, and how many those were; a file of spreads that are no prices is refused.
+def _require_price_spread(path: Path, bars: Bars) -> None:
+    """Refuse a file of spreads that are no prices.
 
     Raises:
         DataError: the typical spread is that of another unit, such as points or pips.
@@ -170,8 +191,6 @@ def _with_plausible_spread(path: Path, bars: Bars) -> tuple[Bars, int]:
             f"{path}: the median spread is {typical:.2%} of the price; column `spread` must be in price units, not "
             f"points: convert it, or use the constant one with --set costs.{bars.symbol}.spread_source=constant"
         )
-    impossible = share > _NO_SPREAD
-    return replace(bars, spread=np.where(impossible, np.nan, bars.spread)), int(impossible.sum())
 
 
 def _bars_per_year(ts_ns: IntArray, calendar: SessionCalendar) -> float:

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TaskProgressColumn, TextColumn
 from rich.text import Text
 
-__all__ = ["RunProgress", "StageWork", "reading"]
+__all__ = ["RunProgress", "StageWork", "waiting"]
 
 
 class StageWork(NamedTuple):
@@ -108,13 +108,13 @@ class RunProgress:
 
 
 @contextmanager
-def reading(*, quiet: bool = False) -> Iterator[None]:
-    """Say that the bars are being read and checked, which takes seconds, more when kernels are compiled first."""
+def waiting(what: str, *, quiet: bool = False) -> Iterator[None]:
+    """Say `what` is being done before the run begins, which takes seconds, more when kernels are compiled first."""
     console = Console(stderr=True)
     if quiet or not console.is_terminal:
         yield
         return
-    with console.status("reading bars, checking them, computing features"):
+    with console.status(what):
         yield
 
 

@@ -16,6 +16,7 @@ from agv2.app.run_plan import RunPlan
 from agv2.backtest.baselines import BASELINES, run_baseline
 from agv2.backtest.evaluation import Evaluation, evaluate
 from agv2.backtest.judgement import Judgement, judge
+from agv2.backtest.leakcheck_report import PassedCheck
 from agv2.backtest.provenance import BarsSource, Provenance, write_provenance
 from agv2.backtest.replay import EquityRow
 from agv2.backtest.report.page import write_report
@@ -31,7 +32,7 @@ from agv2.models.heads import REGIMES
 from agv2.rl.export import export_bundle
 from agv2.utils.seeding import spawn_generators
 
-__all__ = ["RunOutcome", "Trials", "observation_layout", "write_results"]
+__all__ = ["RunOutcome", "RunStart", "Trials", "observation_layout", "write_results"]
 
 VOLATILITY_TARGETED = "volatility_targeted_buy_and_hold"
 
@@ -41,6 +42,14 @@ class Trials(NamedTuple):
 
     ledger: TrialLedger
     counted: TrialCount
+
+
+class RunStart(NamedTuple):
+    """What was found when the run, or the first of its processes, started."""
+
+    started_ns: int
+    leak_checks: Sequence[PassedCheck]
+    """One a symbol."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +74,7 @@ def write_results(
     plan: RunPlan,
     walked: Walked,
     trials: Trials,
-    started_ns: int,
+    start: RunStart,
     seconds: Mapping[str, float],
     progress: RunProgress,
 ) -> RunOutcome:
@@ -75,7 +84,7 @@ def write_results(
         plan: the run.
         walked: what its folds left.
         trials: the ledger, and what it held when the run started.
-        started_ns: when the run, or the first of its processes, started.
+        start: of the run.
         seconds: spent on stages before this one.
         progress: stages `evidence`, `bundle` and `report`.
     """
@@ -98,7 +107,7 @@ def write_results(
         _write_bundle(plan, walked)
     with progress.stage("report"):
         trials.ledger.record(plan.trial, found.oos.days, found.oos.returns, judgement.excess_returns)
-        _write_provenance(plan, trials, started_ns)
+        _write_provenance(plan, trials, start)
         spent = {**seconds, **progress.seconds}
         summary = _summary(plan, found, baselines, judgement, walked.facts, [*plan.notes, *count.warnings], spent)
         write_summary(summary, out / "summary.json")
@@ -186,7 +195,7 @@ def observation_layout(encoder: EncoderConfig) -> ObservationLayout:
     return ObservationLayout(encoder.embedding_dim, encoder.quantile_outputs, REGIMES)
 
 
-def _write_provenance(plan: RunPlan, trials: Trials, started_ns: int) -> None:
+def _write_provenance(plan: RunPlan, trials: Trials, start: RunStart) -> None:
     write_provenance(
         Provenance(
             command=plan.request.command,
@@ -209,7 +218,8 @@ def _write_provenance(plan: RunPlan, trials: Trials, started_ns: int) -> None:
             seed=plan.request.seed,
             n_trials=trials.counted.n_trials,
             trial_ledger=str(trials.ledger.folder),
-            started_ns=started_ns,
+            leak_checks=start.leak_checks,
+            started_ns=start.started_ns,
             finished_ns=plan.request.clock.now_ns(),
         ),
         plan.request.out / "provenance.json",

@@ -1,18 +1,21 @@
 """`agv2 run`: from bars to an honest report, walking forward.
 
-Stages: read and check → per fold: encoder, policies, out-of-sample account → evidence → bundle → report.
+Stages: read and check → leak check → per fold: encoder, policies, out-of-sample account → evidence → bundle → report.
 Nothing is written before every input has been checked, and each finished stage is on disk before the next begins.
 """
 
 import time
 from collections.abc import Mapping
+from dataclasses import asdict
 
 from agv2.app.fold_walk import stages_of, walk
-from agv2.app.progress import RunProgress, reading
-from agv2.app.results import RunOutcome, Trials, write_results
+from agv2.app.leakcheck import require_no_leak
+from agv2.app.progress import RunProgress, waiting
+from agv2.app.results import RunOutcome, RunStart, Trials, write_results
 from agv2.app.run_log import run_log
 from agv2.app.run_plan import RunPlan, RunRequest, make_plan
 from agv2.app.run_store import RunStore, require_fresh_directory
+from agv2.backtest.leakcheck_report import PassedCheck
 from agv2.backtest.provenance import source_digest
 from agv2.backtest.trial_ledger import TrialLedger
 from agv2.models.threads import torch_threads
@@ -32,19 +35,33 @@ def run(request: RunRequest) -> RunOutcome:
     Raises:
         ConfigError: a setting or the output directory is wrong.
         DataError: a file cannot be used, or there are too few bars for the folds.
+        LeakError: something moved before a bar when only its future was changed; nothing is written then.
     """
     started_ns = request.clock.now_ns()
     require_fresh_directory(request.out, request.resume)
     began = time.monotonic()
-    with reading(quiet=request.quiet):
+    with waiting("reading bars, checking them, computing features", quiet=request.quiet):
         plan = make_plan(request)
+    seconds = {"reading": time.monotonic() - began}
+    # What is resumed has passed: it was begun with the same sources, settings, bars and seed, or is refused below.
+    checks = [] if request.resume else _look_for_leaks(plan, seconds)
     ledger, store = TrialLedger.open(), RunStore(request.out)
     with store.locked():
-        return _carry_out(plan, store, ledger, started_ns, {"reading": time.monotonic() - began})
+        return _carry_out(plan, store, ledger, RunStart(started_ns, checks), seconds)
+
+
+def _look_for_leaks(plan: RunPlan, seconds: dict[str, float]) -> list[PassedCheck]:
+    """The quick leak check of every market: they differ in gaps, trading days, costs and what their columns hold."""
+    began, checks = time.monotonic(), []
+    for market in plan.markets:
+        with waiting(f"looking for leaks in {market.bars.symbol}", quiet=plan.request.quiet):
+            checks.append(require_no_leak(market.bars, plan.settings, plan.request.seed))
+    seconds["looking for leaks"] = time.monotonic() - began
+    return checks
 
 
 def _carry_out(
-    plan: RunPlan, store: RunStore, ledger: TrialLedger, started_ns: int, seconds: Mapping[str, float]
+    plan: RunPlan, store: RunStore, ledger: TrialLedger, start: RunStart, seconds: Mapping[str, float]
 ) -> RunOutcome:
     """Train, trade and judge; everything was checked."""
     request = plan.request
@@ -55,7 +72,11 @@ def _carry_out(
             "--seed": request.seed,
             "AGV2 sources": source_digest(),
         },
-        {"started_ns": started_ns, "earlier_trials": list(ledger.count_before(plan.trial).names)},
+        {
+            "started_ns": start.started_ns,
+            "leak_checks": [asdict(check) for check in start.leak_checks],
+            "earlier_trials": list(ledger.count_before(plan.trial).names),
+        },
     )
     if (request.out / "report.html").is_file():  # written last
         return RunOutcome.read(request.out)
@@ -66,4 +87,5 @@ def _carry_out(
         for note in plan.notes:
             progress.note(note)
         walked = walk(plan, store, progress)
-        return write_results(plan, walked, Trials(ledger, count), int(state["started_ns"]), store.seconds(), progress)
+        first = RunStart(int(state["started_ns"]), [PassedCheck(**check) for check in state["leak_checks"]])
+        return write_results(plan, walked, Trials(ledger, count), first, store.seconds(), progress)

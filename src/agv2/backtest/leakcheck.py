@@ -22,8 +22,9 @@ from agv2.utils.seeding import spawn_generators
 __all__ = ["Columns", "Stage", "check_leaks"]
 
 ZONES = tuple(sorted({"America/New_York", *(zone for zone, _, _ in SESSIONS.values())}))
-"""Clocks that features and trading days read."""
+"""Clocks that features and most trading days read."""
 
+_MINUTES_PER_DAY = 1440
 _HEADS = 3
 _LONGEST_HEAD = 0.9  # of what can be left out
 
@@ -51,6 +52,7 @@ class Stage:
         fitted_bars: first bars that every row may depend on, because something is fitted on them.
         early_bars: a row's value is known so many bars before the bar's close; 1 for a position that is held from
             the bar's open.
+        is_costly: True: computed for the first history of each kind alone, the one whose future begins earliest.
     """
 
     name: str
@@ -59,6 +61,7 @@ class Stage:
     lookbacks: int | IntArray | None = None
     fitted_bars: int = 0
     early_bars: int = 0
+    is_costly: bool = False
 
 
 class _Case(NamedTuple):
@@ -79,6 +82,7 @@ def check_leaks(
     n_cuts: int,
     seed: int,
     perturbations: Sequence[Perturbation] = tuple(Perturbation),
+    zones: Sequence[str] = (),
     progress: Callable[[int, int], None] | None = None,
 ) -> LeakReport:
     """Compare every column of every stage between the true history and perturbed ones.
@@ -94,6 +98,7 @@ def check_leaks(
         n_cuts: bars t after which the future is changed, >= 1.
         seed: of cuts and perturbations.
         perturbations: which to use.
+        zones: clocks that stages read beside those that features do, such as that of the market's trading day.
         progress: told the perturbed histories done and how many there are.
 
     Raises:
@@ -105,20 +110,22 @@ def check_leaks(
     lowest = max([1, min(longest - 1, len(bars) - 2), *(stage.fitted_bars - 1 for stage in stages)])
     if lowest > len(bars) - 2:
         raise DataError(f"{bars.symbol}: {len(bars):,} bars are too few to change any after bar {lowest:,}")
-    places, notes = _places(bars, stages, _cuts(bars, lowest, n_cuts, seed), seed, perturbations)
+    places, notes = _places(bars, stages, _cuts(bars, lowest, n_cuts, seed), seed, perturbations, zones)
     found: list[dict[tuple[str, Perturbation], Leak]] = [{} for _ in stages]
     comparisons = [0] * len(stages)
     known = [np.zeros(len(columns.names), dtype=np.bool_) for columns in truth]
+    kinds: set[Perturbation] = set()
     for done, (kind, place) in enumerate(places):
         case = _case(bars, kind, place, seed)
         for i, stage in enumerate(stages):
-            if case.head and stage.lookbacks is None:
+            if (case.head and stage.lookbacks is None) or (stage.is_costly and kind in kinds):
                 continue
             compared = _compare(bars, stage, truth[i], _columns_of(stage, case.bars), case)
             comparisons[i] += len(truth[i].names)
             known[i] |= compared.known
             for leak in compared.leaks:
                 found[i].setdefault((leak.column, leak.perturbation), leak)
+        kinds.add(kind)
         if progress is not None:
             progress(done + 1, len(places))
     for i, stage in enumerate(stages):
@@ -163,15 +170,22 @@ def _cuts(bars: Bars, lowest: int, n_cuts: int, seed: int) -> list[int]:
 
 
 def _places(
-    bars: Bars, stages: Sequence[Stage], cuts: Sequence[int], seed: int, perturbations: Sequence[Perturbation]
+    bars: Bars,
+    stages: Sequence[Stage],
+    cuts: Sequence[int],
+    seed: int,
+    perturbations: Sequence[Perturbation],
+    zones: Sequence[str],
 ) -> tuple[list[tuple[Perturbation, int]], tuple[str, ...]]:
     """Each perturbed history by its kind and place, and what cannot be made of these bars."""
     places: list[tuple[Perturbation, int]] = []
     notes: list[str] = []
     for kind in perturbations:
         if kind is Perturbation.CLOCK:
-            periods = [each.nanoseconds for each in context_timeframes(bars.timeframe)]
-            weeks = clock_shift_weeks(bars.ts_ns, ZONES, periods)
+            # Shorter coarse bars are counted from the start of each trading day, which lies in a zone.
+            coarse = context_timeframes(bars.timeframe)
+            periods = [each.nanoseconds for each in coarse if each.minutes > _MINUTES_PER_DAY]
+            weeks = clock_shift_weeks(bars.ts_ns, sorted({*ZONES, *zones}), periods)
             if weeks is None:
                 notes.append("clock not moved: no number of weeks keeps all summer times and coarse bars as they are")
             else:

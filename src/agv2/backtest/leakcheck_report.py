@@ -1,11 +1,12 @@
 """What a leak check found, as values."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from agv2.backtest.leakcheck_perturbations import Perturbation
 
-__all__ = ["Leak", "LeakReport", "StageResult"]
+__all__ = ["Leak", "LeakReport", "PassedCheck", "StageResult"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,3 +73,16 @@ class LeakReport(NamedTuple):
     def comparisons(self) -> int:
         """Columns compared, over all perturbed histories."""
         return sum(stage.comparisons for stage in self.stages)
+
+
+@dataclass(frozen=True, slots=True)
+class PassedCheck:
+    """What was checked on one symbol's bars before a run began, and did not move."""
+
+    symbol: str
+    seed: int
+    stages: Sequence[str]
+    columns: int
+    comparisons: int
+    notes: Sequence[str]
+    """What could not be checked on these bars, and why."""

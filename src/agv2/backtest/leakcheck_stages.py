@@ -16,6 +16,8 @@ __all__ = ["feature_stages", "remembered"]
 
 T = TypeVar("T")
 
+_MINUTES_PER_DAY = 1440
+
 
 def remembered(function: Callable[[Bars], T]) -> Callable[[Bars], T]:
     """`function`, which stages share, called once for the bars at hand."""
@@ -30,7 +32,10 @@ def remembered(function: Callable[[Bars], T]) -> Callable[[Bars], T]:
 
 
 def feature_stages(
-    timeframe: Timeframe, calendar: SessionCalendar, features_of: Callable[[Bars], FeatureMatrix]
+    timeframe: Timeframe,
+    calendar: SessionCalendar,
+    features_of: Callable[[Bars], FeatureMatrix],
+    longest: int | None = None,
 ) -> tuple[Stage, ...]:
     """Every feature, the volatility of a bar, and the coarse bars of both contexts; all bit for bit.
 
@@ -38,20 +43,27 @@ def feature_stages(
         timeframe: of the bars.
         calendar: of their market.
         features_of: `compute_features`, or something that must equal it.
+        longest: leave out what looks back further than so many bars; None for nothing.
     """
+    lookbacks = np.array([column.lookback for column in feature_columns(timeframe)])
+    limit = int(lookbacks.max()) if longest is None else longest
+    kept = np.flatnonzero(lookbacks <= limit)
 
     def features(bars: Bars) -> Columns:
         matrix = features_of(bars)
-        return Columns(matrix.names, matrix.values)
+        return Columns(tuple(matrix.names[j] for j in kept), matrix.values[:, kept])
 
     def sigma(bars: Bars) -> Columns:
         return Columns(("sigma",), features_of(bars).sigma[:, np.newaxis])
 
-    lookbacks = np.array([column.lookback for column in feature_columns(timeframe)])
     return (
-        Stage("features", features, lookbacks=lookbacks),
-        Stage("sigma", sigma, lookbacks=yardstick.LOOKBACK),
-        *(_coarse_stage(timeframe, coarse, calendar) for coarse in context_timeframes(timeframe)),
+        Stage("features", features, lookbacks=lookbacks[kept]),
+        *((Stage("sigma", sigma, lookbacks=yardstick.LOOKBACK),) if limit >= yardstick.LOOKBACK else ()),
+        *(
+            _coarse_stage(timeframe, coarse, calendar)
+            for coarse in context_timeframes(timeframe)
+            if limit >= _coarse_lookback(timeframe, coarse)
+        ),
     )
 
 
@@ -67,5 +79,13 @@ def _coarse_stage(timeframe: Timeframe, coarse: Timeframe, calendar: SessionCale
         values[seen, 4] = np.flatnonzero(seen) - view.last_base_bar[view.last_closed[seen]]
         return Columns(("open", "high", "low", "close", "bars_since_its_end"), values)
 
-    # The bar seen may have ended just short of a whole coarse bar ago, and no coarse bar holds more base bars than fit.
-    return Stage(f"coarse bars {coarse.name}", compute, lookbacks=2 * (coarse.minutes // timeframe.minutes))
+    return Stage(f"coarse bars {coarse.name}", compute, lookbacks=_coarse_lookback(timeframe, coarse))
+
+
+def _coarse_lookback(timeframe: Timeframe, coarse: Timeframe) -> int:
+    """The bar seen may have ended just short of a whole coarse bar ago, and no coarse bar holds more than fit.
+
+    Where clocks go back, a day has an hour more.
+    """
+    longer = -(-60 // timeframe.minutes) if coarse.minutes >= _MINUTES_PER_DAY else 0
+    return 2 * (coarse.minutes // timeframe.minutes) + longer

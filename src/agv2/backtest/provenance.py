@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from agv2.backtest.atomic_files import write_atomically
+from agv2.backtest.leakcheck_report import PassedCheck
 
 __all__ = ["BarsSource", "Provenance", "source_digest", "write_provenance"]
 
@@ -51,6 +52,8 @@ class Provenance:
     n_trials: int
     """Counted when the run started, this one included."""
     trial_ledger: str
+    leak_checks: Sequence[PassedCheck]
+    """Passed before the run began, one a symbol."""
     started_ns: int
     finished_ns: int
 

@@ -210,8 +210,10 @@ def _numbers(values: Any) -> Iterator[tuple[str, float]]:
 
 
 def _flat(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
-    """Leaves of nested objects and lists as (`inputs.0.sha256`, text)."""
-    if isinstance(value, dict | list) and value:
+    """Leaves of nested objects and lists as (`inputs.0.sha256`, text); a list of plain values is one leaf."""
+    if isinstance(value, list) and value and not any(isinstance(each, dict | list) for each in value):
+        yield name, ", ".join(map(str, value))
+    elif isinstance(value, dict | list) and value:
         pairs = value.items() if isinstance(value, dict) else enumerate(value)
         for key, inner in pairs:
             yield from _flat(inner, f"{name}.{key}" if name else str(key))
