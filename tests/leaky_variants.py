@@ -4,6 +4,7 @@ The last few leak in only one way, so that only one kind of perturbation can fin
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -13,20 +14,32 @@ from agv2.core.aggregation import assign_bins, gather_prices
 from agv2.core.arrays import BoolArray, FloatArray
 from agv2.core.bars import Bars
 from agv2.core.timeframes import context_timeframes
+from agv2.features.bar_volatility import bar_volatility
 from agv2.features.coarse_bars import coarse_bars
 from agv2.features.labels.forward_returns import forward_returns
+from agv2.features.labels.regime import regime_labels
 from agv2.features.pipeline import compute_features
+from agv2.features.support_resistance import (
+    HEAT_COLUMNS,
+    PIVOT_WING,
+    fractal_pivots,
+    heat_map,
+    level_density,
+    nearest_levels,
+)
 from agv2.models.normalizer import Normalizer
-from tests.markets import UTC_DAYS
+from tests.markets import NEW_YORK_DAYS, UTC_DAYS
 
 __all__ = ["LEAKY", "ONLY_ONE_FINDS", "leaky", "one_bar_reads"]
 
 _REACH = 5
 _EVERY = 7
+_HOUR_NS = 3_600_000_000_000
 _FITTED = 1_600  # more than the warm-up of features at 5m
+_VALIDATED = 1_800
 
 
-def leaky(name: str, column: str, compute: Callable[[Bars], FloatArray], **rules: int) -> Stage:
+def leaky(name: str, column: str, compute: Callable[[Bars], FloatArray], **rules: Any) -> Stage:
     """A stage of one column."""
     return Stage(name, lambda bars: Columns((column,), compute(bars)[:, np.newaxis]), **rules)
 
@@ -83,6 +96,52 @@ def _position_by_its_own_bar(bars: Bars) -> FloatArray:
     return np.sign(bars.close - bars.open)
 
 
+def _heat_of_unconfirmed_pivots(bars: Bars) -> Columns:
+    """Each pivot is on the map from its own bar on, as many bars early as it takes to confirm it."""
+    early = [np.append(prices[PIVOT_WING:], np.full(PIVOT_WING, prices[-1])) for prices in (bars.high, bars.low)]
+    heat = heat_map(level_density(*early, bars.close, bar_volatility(bars.close)))
+    return Columns(tuple(f"heatmap_{j:02d}" for j in range(HEAT_COLUMNS)), heat.T)
+
+
+def _visits_counted_to_the_end(bars: Bars) -> FloatArray:
+    """How often price has come back to the newest pivot high, later visits included."""
+    confirmed = np.flatnonzero(fractal_pivots(bars.high, bars.low) & 1)
+    prices = bars.high[confirmed - PIVOT_WING]
+    visits = [
+        int(((bars.low[t + 1 :] <= price) & (bars.high[t + 1 :] >= price)).sum())
+        for t, price in zip(confirmed, prices, strict=True)
+    ]
+    newest = np.searchsorted(confirmed, np.arange(len(bars)), side="right") - 1
+    return np.where(newest >= 0, np.array([*visits, 0], dtype=np.float64)[newest], np.nan)
+
+
+def _strength_against_the_whole_file(bars: Bars) -> FloatArray:
+    """Strengths of levels, less the mean of the file."""
+    density = level_density(bars.high, bars.low, bars.close, bar_volatility(bars.close))
+    strength = nearest_levels(density).above_strength
+    scaled: FloatArray = strength - np.nanmean(strength)
+    return scaled
+
+
+def _coarse_bar_an_hour_early(bars: Bars) -> FloatArray:
+    """Coarse bars cut where New York's trading day rolls, shown an hour before they have closed."""
+    view = coarse_bars(bars, context_timeframes(bars.timeframe)[1], NEW_YORK_DAYS)
+    in_an_hour = np.searchsorted(bars.close_ns, bars.close_ns + _HOUR_NS, side="right") - 1
+    return np.where(view.last_closed[in_an_hour] >= 0, view.close[view.last_closed[in_an_hour]], np.nan)
+
+
+def _regimes_of_the_whole_file(bars: Bars) -> FloatArray:
+    """Training targets whose change points were looked for in all bars, later ones than the fold's included."""
+    labels = regime_labels(bars.close, bar_volatility(bars.close)).astype(np.float64)
+    labels[_FITTED:] = np.nan
+    return labels
+
+
+def _scaler_fitted_on_validation_rows(bars: Bars) -> Columns:
+    features = compute_features(bars, UTC_DAYS)
+    return Columns(features.names, Normalizer.fit(features.values[:_VALIDATED]).transform(features.values))
+
+
 LEAKY: dict[str, tuple[Stage, str]] = {
     stage.name: (stage, column)
     for stage, column in (
@@ -94,6 +153,18 @@ LEAKY: dict[str, tuple[Stage, str]] = {
         (leaky("backward fill", "filled_volume", _backward_filled), "filled_volume"),
         (leaky("resample closed on the wrong side", "coarse_close", _closed_on_the_wrong_side), "coarse_close"),
         (leaky("same-bar payoff", "position", _position_by_its_own_bar, early_bars=1), "position"),
+        (Stage("heat map of unconfirmed pivots", _heat_of_unconfirmed_pivots), "heatmap_16"),
+        (leaky("visits counted to the end", "visits", _visits_counted_to_the_end), "visits"),
+        (
+            leaky("strength against the whole file", "strength", _strength_against_the_whole_file, fitted_bars=_FITTED),
+            "strength",
+        ),
+        (leaky("coarse bar an hour early", "coarse_close", _coarse_bar_an_hour_early), "coarse_close"),
+        (leaky("regimes of the whole file", "regime", _regimes_of_the_whole_file, fitted_bars=_FITTED), "regime"),
+        (
+            Stage("scaler fitted on validation rows", _scaler_fitted_on_validation_rows, fitted_bars=_FITTED),
+            "log_return_1",
+        ),
     )
 }
 """Name → stage and the column that looks ahead."""

@@ -1,17 +1,26 @@
 """Nothing that a run computes sees the future; what does is stopped."""
 
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from agv2.app import leakcheck as module
+from agv2.app import fold_training, leakcheck_stages, market_preparation
+from agv2.app.fold_training import FoldEncoder, fit_encoder
 from agv2.app.leakcheck import bars_needed, leakcheck, require_no_leak
+from agv2.app.leakcheck_stages import fold_stages, short_window
+from agv2.app.market_preparation import PreparedMarket
+from agv2.app.run_plan import RunRequest, make_plan
 from agv2.app.settings import Settings, load_settings
+from agv2.backtest.leakcheck import check_leaks
+from agv2.backtest.leakcheck_perturbations import Perturbation
 from agv2.core.bars import Bars
 from agv2.core.errors import DataError, LeakError
-from agv2.core.timeframes import SessionCalendar
+from agv2.core.timeframes import SessionCalendar, Timeframe
+from agv2.data.bars_file import write_bars
 from agv2.features.pipeline import FeatureMatrix, compute_features
 from agv2.models.normalizer import Normalizer
 from agv2.utils.config import parse_override
@@ -45,12 +54,14 @@ def test_nothing_leaks_across_a_change_of_summer_time(settings: Settings) -> Non
         bars.symbol, bars.timeframe, bars.ts_ns + to_march // week * week,
         bars.open, bars.high, bars.low, bars.close, bars.volume, bars.spread,
     )  # fmt: skip
-    require_no_leak(moved, settings)
+    require_no_leak(moved, settings, 7)
 
 
 @pytest.mark.slow
 def test_nothing_shipped_leaks_in_the_full_check(settings: Settings) -> None:
-    assert leakcheck(gappy_bars(3_500, "1h"), settings, seed=7).leaks == ()
+    report = leakcheck(gappy_bars(3_500, "1h"), settings, seed=7)
+    assert report.leaks == ()
+    assert {stage.name: stage.comparisons // stage.columns for stage in report.stages}["fitted encoder"] == 5
 
 
 def _leaky_features(bars: Bars, calendar: SessionCalendar) -> FeatureMatrix:
@@ -69,46 +80,148 @@ class _FittedOnAll(Normalizer):
         return Normalizer.fit(values if values.base is None else values.base, clip)
 
 
+def _prepared_by_all_bars(bars: Bars, settings: Settings) -> PreparedMarket:
+    """A market whose costs were measured over all its bars."""
+    market = market_preparation.market_of(bars, settings)
+    half = float(np.std(np.diff(np.log(bars.close)))) / 20.0
+    return replace(market, costs=market.costs._replace(half_spread_frac=half))
+
+
 @pytest.mark.parametrize(
-    ("name", "stand_in", "stages"),
+    ("module", "name", "stand_in", "stages"),
     [
-        ("compute_features", _leaky_features, {"features", "embedding", "observation", "decision", "account"}),
-        ("Normalizer", _FittedOnAll, {"normaliser", "training windows", "account"}),
+        (
+            market_preparation, "compute_features", _leaky_features,
+            {"features", "normaliser", "training windows", "embedding", "observation", "decision", "account"},
+        ),
+        (fold_training, "Normalizer", _FittedOnAll, {"normaliser", "training windows", "account"}),
+        (leakcheck_stages, "market_of", _prepared_by_all_bars, {"account"}),
     ],
-)
+)  # fmt: skip
 def test_a_leak_early_on_the_path_is_seen_in_what_follows(
-    name: str, stand_in: Callable[..., Any], stages: set[str], settings: Settings, monkeypatch: pytest.MonkeyPatch
+    module: Any,
+    name: str,
+    stand_in: Callable[..., Any],
+    stages: set[str],
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(module, name, stand_in)
     report = leakcheck(gappy_bars(2_000, "5m"), settings, seed=7, quick=True)
     assert stages <= {stage.name for stage in report.stages if stage.leaks}
 
 
+def _fitted_with_a_glance_ahead(markets: Any, folds: Any, settings: Any, steps: int, seed: int, report: Any) -> Any:
+    """Training that chooses its seed by the last bar of the file, which is none of its training bars."""
+    return fit_encoder(markets, folds, settings, steps, seed + int(markets[0].bars.close[-1] * 1e6) % 1_000, report)
+
+
+@pytest.mark.parametrize("fit", [fit_encoder, _fitted_with_a_glance_ahead])
+def test_training_itself_is_compared_bit_for_bit(
+    fit: Callable[..., FoldEncoder], settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leakcheck_stages, "fit_encoder", fit)
+    bars, settings = gappy_bars(2_100, "5m"), replace(settings, encoder=short_window(settings.encoder))
+    (stage,) = (stage for stage in fold_stages(bars, settings, 7, fit=True) if stage.name == "fitted encoder")
+    report = check_leaks(bars, [stage], 1, 0, [Perturbation.NOISE])
+    assert report.columns > 40
+    assert bool(report.leaks) == (fit is not fit_encoder)
+
+
 def test_a_leak_stops_whoever_asks(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "compute_features", _leaky_features)
-    with pytest.raises(LeakError, match=r"^something sees the future: features, column log_return_3: .* more columns"):
-        require_no_leak(gappy_bars(2_000, "5m"), settings)
+    monkeypatch.setattr(market_preparation, "compute_features", _leaky_features)
+    sentence = r"^TEST: something sees the future: features, column log_return_3: .* more columns"
+    with pytest.raises(LeakError, match=sentence):
+        require_no_leak(gappy_bars(2_000, "5m"), settings, 7)
+
+
+def test_what_has_passed_says_what_was_checked(settings: Settings) -> None:
+    passed = require_no_leak(gappy_bars(2_000, "5m"), settings, 3)
+    assert (passed.symbol, passed.seed, passed.notes) == ("TEST", 3, ())
+    assert {"features", "training windows", "payoff"} <= set(passed.stages)
+    assert passed.comparisons > passed.columns > 500
 
 
 def test_the_same_seed_gives_the_same_report(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "compute_features", _leaky_features)
+    monkeypatch.setattr(market_preparation, "compute_features", _leaky_features)
     bars = gappy_bars(2_000, "5m")
     assert repr(leakcheck(bars, settings, 7, quick=True)) == repr(leakcheck(bars, settings, 7, quick=True))
 
 
-def test_too_few_bars_are_one_clear_line(settings: Settings) -> None:
-    bars = gappy_bars(900, "5m")
-    quick = bars_needed(bars.timeframe, settings, quick=True)
-    needed = bars_needed(bars.timeframe, settings)
-    with pytest.raises(DataError, match=f"^TEST: 900 bars of 5m are too few .* needs {quick:,}$"):
-        leakcheck(bars, settings, 7, quick=True)
-    with pytest.raises(DataError, match=f"needs {needed:,}, --quick {quick:,}$"):
-        leakcheck(bars, settings, 7)
-    enough = gappy_bars(quick, "5m")
-    assert leakcheck(enough, settings, 7, quick=True).leaks == ()
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        (),
+        (
+            "encoder.window=2",
+            "encoder.mask_span=1",
+            "encoder.horizons=[1]",
+            "encoder.validation_fraction=0.01",
+            "backtest.first_train_frac=0.9",
+        ),
+        ("encoder.window=4", "encoder.mask_span=1", "encoder.horizons=[1,100]"),
+    ],
+)
+def test_the_fewest_bars_that_a_run_accepts_are_enough(
+    overrides: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AGV2_SMOKE", "1")
+    settings = load_settings(None, [parse_override(each) for each in overrides])
+    quick = short_window(settings.encoder)
+    n_bars = bars_needed(Timeframe.parse("5m"), quick)
+    path = tmp_path / "TEST_5m.parquet"
+    write_bars(gappy_bars(n_bars - 1, "5m"), path)
+    request = RunRequest(
+        bars=(path,), out=tmp_path / "out", overrides=tuple(parse_override(each) for each in overrides)
+    )
+    with pytest.raises(DataError, match="too few for 1 walk-forward fold"):
+        make_plan(request)
+    report = leakcheck(gappy_bars(n_bars, "5m"), settings, 7, quick=True)
+    assert report.leaks == ()
+    assert report.notes == ()
+
+
+def test_bars_too_few_for_the_window_are_checked_with_a_shorter_one(settings: Settings) -> None:
+    bars = gappy_bars(1_700, "5m")
+    few = replace(settings, encoder=short_window(settings.encoder).model_copy(update={"window": 66}))
+    assert bars_needed(bars.timeframe, few.encoder) <= len(bars) < bars_needed(bars.timeframe, settings.encoder)
+    report = leakcheck(bars, settings, 7)
+    assert report.leaks == ()
+    needed = bars_needed(bars.timeframe, settings.encoder)
+    assert report.notes == (
+        f"1,700 bars of 5m are too few for the encoder's window of 512, which needs {needed:,}: checked with a window "
+        "of 66",
+    )
+
+
+def test_bars_too_few_for_a_decision_are_checked_as_far_as_features_have_values(settings: Settings) -> None:
+    report = leakcheck(gappy_bars(400, "1d"), settings, 7)
+    assert report.leaks == ()
+    assert [stage.name for stage in report.stages] == ["features", "coarse bars 4d", "coarse bars 24d"]
+    assert 5 < report.stages[0].columns < 50
+    assert "400 bars of 1d are too few for a decision, which needs " in report.notes[0]
+
+
+def test_a_leak_in_few_bars_is_found(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    def leaky(bars: Bars, calendar: SessionCalendar) -> FeatureMatrix:
+        matrix = compute_features(bars, calendar)
+        values = matrix.values.copy()
+        at = matrix.names.index("upper_wick")
+        values[:-1, at] = matrix.values[1:, at]
+        return FeatureMatrix(matrix.columns, values, matrix.sigma)
+
+    monkeypatch.setattr(market_preparation, "compute_features", leaky)
+    report = leakcheck(gappy_bars(400, "1d"), settings, 7)
+    assert report.stages[0].leaking_columns == ("upper_wick",)
+
+
+def test_two_bars_are_too_few(settings: Settings) -> None:
+    with pytest.raises(DataError, match="too few"):
+        leakcheck(gappy_bars(400, "1h").slice(0, 2), settings, 7)
 
 
 def test_settings_of_a_run_are_used(settings: Settings) -> None:
     with_short_window = load_settings(None, [parse_override("encoder.window=34")])
-    bars = gappy_bars(1_000, "5m")
-    assert bars_needed(bars.timeframe, settings) - bars_needed(bars.timeframe, with_short_window) == 512 - 34
+    timeframe = Timeframe.parse("5m")
+    more = bars_needed(timeframe, settings.encoder) - bars_needed(timeframe, with_short_window.encoder)
+    assert more == 512 - 34

@@ -5,7 +5,7 @@ import pytest
 
 from agv2.backtest.leakcheck import Columns, Stage, check_leaks
 from agv2.backtest.leakcheck_perturbations import Perturbation
-from agv2.backtest.leakcheck_stages import feature_stages
+from agv2.backtest.leakcheck_stages import feature_stages, remembered
 from agv2.core.bars import Bars
 from agv2.core.errors import DataError, ShapeError
 from agv2.features.pipeline import FeatureMatrix, compute_features
@@ -35,6 +35,12 @@ def test_each_leaky_variant_is_found_and_named(name: str, long: Bars) -> None:
     assert leak.row <= leak.place + stage.early_bars
     assert leak.ts_ns == long.ts_ns[leak.row]
     assert leak.before != leak.after
+
+
+def test_none_of_the_shipped_columns_is_blamed_beside_them(long: Bars) -> None:
+    shipped = feature_stages(long.timeframe, UTC_DAYS, remembered(features_of))
+    report = check_leaks(long, [*shipped, *(stage for stage, _ in LEAKY.values())], n_cuts=4, seed=1)
+    assert {stage.name for stage in report.stages if stage.leaks} == set(LEAKY)
 
 
 def test_a_label_among_features_does_not_blame_the_features(long: Bars) -> None:
@@ -85,8 +91,7 @@ def test_a_leak_before_gaps_alone_is_found() -> None:
 
 
 def test_the_same_seed_gives_the_same_report() -> None:
-    stages = [leaky_stage for leaky_stage, _ in LEAKY.values() if "normaliser" not in leaky_stage.name]
-    stages = [stage for stage in stages if "label" not in stage.name]
+    stages = [stage for stage, _ in LEAKY.values() if not stage.fitted_bars and "heat map" not in stage.name]
     assert check_leaks(SHORT, stages, 4, 3) == check_leaks(SHORT, stages, 4, 3)
     assert check_leaks(SHORT, stages, 4, 3) != check_leaks(SHORT, stages, 4, 4)
 
@@ -113,6 +118,32 @@ def test_what_is_fitted_is_left_alone() -> None:
 
     assert check_leaks(SHORT, [Stage("fitted", compute, fitted_bars=400)], 5, 0).leaks == ()
     assert check_leaks(SHORT, [Stage("claims less", compute, fitted_bars=300)], 5, 0).leaks
+
+
+def test_a_costly_stage_is_computed_once_for_each_kind_of_future_the_earliest() -> None:
+    lengths = []
+
+    def compute(bars: Bars) -> Columns:
+        lengths.append(len(bars))
+        return Columns(("close",), bars.close[:, np.newaxis])
+
+    kinds = [Perturbation.TRUNCATION, Perturbation.NOISE, Perturbation.HEAD]
+    report = check_leaks(SHORT, [Stage("fit", compute, is_costly=True)], 5, 0, kinds)
+    assert lengths == [600, min(lengths), 600]  # the truth, the shortest, noise; nothing without its head
+    assert report.comparisons == 2
+
+
+def test_bars_too_few_for_some_features_are_checked_as_far_as_they_reach() -> None:
+    every = feature_stages(SHORT.timeframe, UTC_DAYS, features_of)
+    some = feature_stages(SHORT.timeframe, UTC_DAYS, features_of, longest=300)
+    report = check_leaks(SHORT, some, 3, 0)
+    assert report.leaks == ()
+    assert [stage.name for stage in some] == [stage.name for stage in every]
+    columns = {stage.name: stage.columns for stage in report.stages}
+    lookbacks = [column.lookback for column in features_of(SHORT).columns]
+    assert columns["features"] == sum(lookback <= 300 for lookback in lookbacks)
+    few = feature_stages(SHORT.timeframe, UTC_DAYS, features_of, longest=20)
+    assert [stage.name for stage in few] == ["features", "coarse bars 15m"]
 
 
 def test_progress_counts_every_perturbed_history() -> None:

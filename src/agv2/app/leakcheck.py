@@ -30,7 +30,7 @@ class _Extent(NamedTuple):
     cuts: int
 
 
-_FULL, _QUICK = _Extent(1_000, 10), _Extent(240, 3)
+_FULL, _QUICK = _Extent(1_000, 10), _Extent(160, 3)
 
 Progress = Callable[[int, int], None]
 """Told the perturbed histories done and how many there are."""

@@ -222,8 +222,7 @@ def _compare(bars: Bars, stage: Stage, truth: Columns, other: Columns, case: _Ca
     if truth.names != other.names:
         raise ShapeError(f"stage {stage.name}: its columns depend on the bars")
     stop = min(case.last + 1 + (0 if case.head else stage.early_bars), case.head + len(case.bars))
-    before = truth.values[case.head : stop].astype(np.float64)
-    after = other.values[: stop - case.head].astype(np.float64)
+    before, after = truth.values[case.head : stop], other.values[: stop - case.head]
     moved = ~((before == after) | (np.isnan(before) & np.isnan(after)))
     if stage.tolerance > 0.0:
         moved &= ~(np.abs(before - after) <= stage.tolerance)

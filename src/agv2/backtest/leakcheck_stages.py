@@ -1,5 +1,6 @@
 """Stages of the decision path that need nothing but bars: features, volatility, coarse bars."""
 
+import itertools
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -47,11 +48,11 @@ def feature_stages(
     """
     lookbacks = np.array([column.lookback for column in feature_columns(timeframe)])
     limit = int(lookbacks.max()) if longest is None else longest
-    kept = np.flatnonzero(lookbacks <= limit)
+    kept = lookbacks <= limit
 
     def features(bars: Bars) -> Columns:
         matrix = features_of(bars)
-        return Columns(tuple(matrix.names[j] for j in kept), matrix.values[:, kept])
+        return Columns(tuple(itertools.compress(matrix.names, kept)), matrix.values[:, kept])
 
     def sigma(bars: Bars) -> Columns:
         return Columns(("sigma",), features_of(bars).sigma[:, np.newaxis])

@@ -7,7 +7,7 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from agv2.app import leakcheck as module
+from agv2.app import market_preparation
 from agv2.app.cli.leakcheck import leakcheck
 from agv2.core.bars import Bars
 from agv2.core.errors import DataError, LeakError
@@ -34,7 +34,7 @@ def file(tmp_path: Path) -> Path:
 def test_a_table_says_that_nothing_moved(file: Path) -> None:
     result = called("--bars", file, "--quick")
     assert result.exit_code == 0, result.output
-    assert f"{file}: 2,000 bars of 5m: 877 columns" in result.stdout
+    assert f"{file}: 2,000 bars of 5m: 878 columns" in result.stdout
     assert result.stdout.count("nothing moved") == 11
     assert "checking" in result.stderr
 
@@ -60,7 +60,7 @@ def test_a_leak_is_named_and_fails(file: Path, monkeypatch: pytest.MonkeyPatch) 
         values[:-1, 0] = matrix.values[1:, 0]
         return FeatureMatrix(matrix.columns, values, matrix.sigma)
 
-    monkeypatch.setattr(module, "compute_features", leaky)
+    monkeypatch.setattr(market_preparation, "compute_features", leaky)
     result = called("--bars", file, "--quick", "--json")
     assert isinstance(result.exception, LeakError)
     document = json.loads(result.stdout)
@@ -72,11 +72,17 @@ def test_a_leak_is_named_and_fails(file: Path, monkeypatch: pytest.MonkeyPatch) 
     assert "leak: features, column log_return_1: " in shown
 
 
-def test_wrong_files_and_symbols_are_one_clear_line(file: Path, tmp_path: Path) -> None:
+def test_a_short_file_is_checked_as_far_as_it_goes(tmp_path: Path) -> None:
     short = tmp_path / "SHORT_5m.parquet"
     write_bars(gappy_bars(600, "5m"), short)
+    result = called("--bars", short)
+    assert result.exit_code == 0, result.output
+    assert "note: 600 bars of 5m are too few for a decision" in result.stdout
+    assert result.stdout.count("nothing moved") == 4
+
+
+def test_wrong_files_and_symbols_are_one_clear_line(file: Path, tmp_path: Path) -> None:
     for words, message in (
-        (("--bars", short), "SHORT: 600 bars of 5m are too few"),
         (("--bars", file, "--symbol", "A", "--symbol", "B"), "2 symbols for 1 files"),
         (("--bars", tmp_path / "none.parquet"), "none.parquet"),
     ):
