@@ -98,8 +98,8 @@ def _position_by_its_own_bar(bars: Bars) -> FloatArray:
 
 def _heat_of_unconfirmed_pivots(bars: Bars) -> Columns:
     """Each pivot is on the map from its own bar on, as many bars early as it takes to confirm it."""
-    early = [np.append(prices[PIVOT_WING:], np.full(PIVOT_WING, prices[-1])) for prices in (bars.high, bars.low)]
-    heat = heat_map(level_density(*early, bars.close, bar_volatility(bars.close)))
+    high, low = (np.append(prices[PIVOT_WING:], np.full(PIVOT_WING, prices[-1])) for prices in (bars.high, bars.low))
+    heat = heat_map(level_density(high, low, bars.close, bar_volatility(bars.close)))
     return Columns(tuple(f"heatmap_{j:02d}" for j in range(HEAT_COLUMNS)), heat.T)
 
 

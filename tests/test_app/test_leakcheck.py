@@ -1,6 +1,6 @@
 """Nothing that a run computes sees the future; what does is stopped."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from agv2.app import fold_training, leakcheck_stages, market_preparation
-from agv2.app.fold_training import FoldEncoder, fit_encoder
+from agv2.app import leakcheck_stages, market_preparation
+from agv2.app.fold_training import FoldEncoder, fit_encoder, training_data
 from agv2.app.leakcheck import bars_needed, leakcheck, require_no_leak
 from agv2.app.leakcheck_stages import fold_stages, short_window
 from agv2.app.market_preparation import PreparedMarket
@@ -17,12 +17,14 @@ from agv2.app.run_plan import RunRequest, make_plan
 from agv2.app.settings import Settings, load_settings
 from agv2.backtest.leakcheck import check_leaks
 from agv2.backtest.leakcheck_perturbations import Perturbation
+from agv2.backtest.walk_forward import Fold
 from agv2.core.bars import Bars
 from agv2.core.errors import DataError, LeakError
 from agv2.core.timeframes import SessionCalendar, Timeframe
 from agv2.data.bars_file import write_bars
 from agv2.features.pipeline import FeatureMatrix, compute_features
 from agv2.models.normalizer import Normalizer
+from agv2.models.training_rows import TrainingSeries
 from agv2.utils.config import parse_override
 from tests.markets import gappy_bars
 
@@ -72,19 +74,21 @@ def _leaky_features(bars: Bars, calendar: SessionCalendar) -> FeatureMatrix:
     return FeatureMatrix(matrix.columns, values, matrix.sigma)
 
 
-class _FittedOnAll(Normalizer):
-    """Fits on the rows it is given and on all that lie behind them in memory."""
-
-    @classmethod
-    def fit(cls, values: Any, clip: float = 8.0) -> Normalizer:
-        return Normalizer.fit(values if values.base is None else values.base, clip)
+def _scaled_by_all_rows(
+    markets: Sequence[PreparedMarket], folds: Sequence[Fold], settings: Settings
+) -> tuple[Normalizer, list[TrainingSeries]]:
+    """A fold's training data, its normaliser fitted on the rows after the fold as well."""
+    _, (series,) = training_data(markets, folds, settings)
+    values, stop = markets[0].features.values, folds[0].train_hi
+    normalizer = Normalizer.fit(values)
+    return normalizer, [replace(series, features=normalizer.transform(values[stop - len(series) : stop]))]
 
 
 def _prepared_by_all_bars(bars: Bars, settings: Settings) -> PreparedMarket:
     """A market whose costs were measured over all its bars."""
     market = market_preparation.market_of(bars, settings)
-    half = float(np.std(np.diff(np.log(bars.close)))) / 20.0
-    return replace(market, costs=market.costs._replace(half_spread_frac=half))
+    cost = float(np.std(np.diff(np.log(bars.close)))) / 20.0
+    return replace(market, costs=market.costs._replace(commission_frac=cost))
 
 
 @pytest.mark.parametrize(
@@ -92,9 +96,9 @@ def _prepared_by_all_bars(bars: Bars, settings: Settings) -> PreparedMarket:
     [
         (
             market_preparation, "compute_features", _leaky_features,
-            {"features", "normaliser", "training windows", "embedding", "observation", "decision", "account"},
+            {"features", "normaliser", "embedding", "observation", "decision", "account"},
         ),
-        (fold_training, "Normalizer", _FittedOnAll, {"normaliser", "training windows", "account"}),
+        (leakcheck_stages, "training_data", _scaled_by_all_rows, {"normaliser", "training windows", "account"}),
         (leakcheck_stages, "market_of", _prepared_by_all_bars, {"account"}),
     ],
 )  # fmt: skip
@@ -126,6 +130,16 @@ def test_training_itself_is_compared_bit_for_bit(
     report = check_leaks(bars, [stage], 1, 0, [Perturbation.NOISE])
     assert report.columns > 40
     assert bool(report.leaks) == (fit is not fit_encoder)
+
+
+def test_the_account_that_is_compared_trades_whatever_the_seed(settings: Settings) -> None:
+    """A flat account would be the same with any leak."""
+    bars, settings = gappy_bars(2_000, "5m"), replace(settings, encoder=short_window(settings.encoder))
+    for seed in range(4):
+        (stage,) = (each for each in fold_stages(bars, settings, seed, fit=False) if each.name == "account")
+        columns = stage.compute(bars)
+        units = columns.values[stage.fitted_bars :, columns.names.index("units")]
+        assert {-1.0, 0.0, 1.0} == set(np.sign(units))
 
 
 def test_a_leak_stops_whoever_asks(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,13 +9,18 @@ from typing import Any
 import polars as pl
 import pytest
 
+from agv2.app import market_preparation
+from agv2.app import run as run_module
 from agv2.app.run import run
 from agv2.app.run_plan import RunRequest
 from agv2.app.run_store import RunStore
 from agv2.backtest.run_files import read_run_rows
-from agv2.core.errors import ConfigError, DataError
+from agv2.core.bars import Bars
+from agv2.core.errors import ConfigError, DataError, LeakError
+from agv2.core.timeframes import SessionCalendar
 from agv2.data.bars_file import write_bars
 from agv2.data.synthetic import synthetic_bars
+from agv2.features.pipeline import FeatureMatrix, compute_features
 from agv2.utils.config import parse_override
 from tests.recomputed_account import disagreements
 from tests.whole_runs import RunSmall
@@ -151,6 +156,8 @@ def test_two_files_are_one_portfolio_that_adds_up(run_small: RunSmall, market_fi
     assert summary["oos"]["net_return"] == pytest.approx(clock["total"][-1] / clock["total"][0] - 1.0)
     assert set(summary["per_symbol"]) == set(market_files)
     assert not math.isnan(summary["oos"]["max_drawdown"])
+    checks = json.loads((out / "provenance.json").read_text(encoding="utf-8"))["leak_checks"]
+    assert [check["symbol"] for check in checks] == sorted(market_files)
 
 
 def test_earlier_trials_are_counted_and_a_repeated_one_adds_nothing(
@@ -161,6 +168,49 @@ def test_earlier_trials_are_counted_and_a_repeated_one_adds_nothing(
         for seed in (1, 1, 2)
     ]
     assert counts == [1, 1, 2]
+
+
+def test_what_was_searched_for_leaks_is_in_the_provenance_and_the_report(finished_run: Path) -> None:
+    (check,) = json.loads((finished_run / "provenance.json").read_text(encoding="utf-8"))["leak_checks"]
+    assert (check["symbol"], check["seed"], check["notes"]) == ("TREND", 7, [])
+    assert {"features", "normaliser", "training windows", "decision", "payoff"} <= set(check["stages"])
+    assert check["comparisons"] > check["columns"] > 500
+    assert "looking for leaks" in summary_of(finished_run)["runtime_s"]
+    assert "leak_checks.0.comparisons" in (finished_run / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_leak_stops_the_run_before_anything_is_written(
+    market_files: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def leaky(bars: Bars, calendar: SessionCalendar) -> FeatureMatrix:
+        matrix = compute_features(bars, calendar)
+        values = matrix.values.copy()
+        values[:-1, 5] = matrix.values[1:, 5]
+        return FeatureMatrix(matrix.columns, values, matrix.sigma)
+
+    monkeypatch.setattr(market_preparation, "compute_features", leaky)
+    monkeypatch.setenv("AGV2_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("AGV2_SMOKE", "1")
+    with pytest.raises(LeakError, match=r"^TREND: something sees the future: features, column range: "):
+        run(RunRequest(bars=(market_files["TREND"],), out=tmp_path / "out", quiet=True))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_resumed_is_not_searched_again_and_says_what_was_found_before(
+    copy_of_run: Path, finished_run: Path, run_small: RunSmall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unwanted(*_: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(run_module, "require_no_leak", unwanted)
+    (copy_of_run / "report.html").unlink()
+    files = json.loads((finished_run / "provenance.json").read_text())["bars"]
+    run_small(Path(files[0]["path"]), out=copy_of_run)
+    checks = [
+        json.loads((out / "provenance.json").read_text(encoding="utf-8"))["leak_checks"]
+        for out in (copy_of_run, finished_run)
+    ]
+    assert checks[0] == checks[1] != []
 
 
 def test_a_symbol_without_an_entry_says_so(finished_run: Path) -> None:

@@ -101,7 +101,7 @@ def account_stages(tape_of: _TapeOf, start: int, seed: int) -> tuple[Stage, Stag
 
     def trade(bars: Bars) -> ReplayResult:
         tape = tape_of(bars).slice(start, len(bars))
-        return replay([tape], _LinearRule(seed), [_MONEY])
+        return replay([tape], _RestlessRule(seed), [_MONEY])
 
     traded = remembered(trade)
 
@@ -127,8 +127,11 @@ def account_stages(tape_of: _TapeOf, start: int, seed: int) -> tuple[Stage, Stag
     return Stage("account", account, fitted_bars=fitted), Stage("payoff", position, fitted_bars=fitted, early_bars=1)
 
 
-class _LinearRule:
-    """Picks each choice by the largest of a few fixed weighted sums, with no more rounding than a sum has."""
+class _RestlessRule:
+    """Picks each choice by a digit of a fixed weighted sum: it changes its mind all the time, whatever the market.
+
+    A rule that stays flat would earn the same with any leak.
+    """
 
     def __init__(self, seed: int) -> None:
         self._seed = seed
@@ -136,10 +139,9 @@ class _LinearRule:
     def act(self, observations: Float32Array) -> PolicyOutput:
         """Answer each row."""
         n, size = observations.shape
-        weights = np.random.default_rng(self._seed).normal(size=(size, sum(ACTION_NVEC)))
-        scores = np.split(observations.astype(np.float64) @ weights, np.cumsum(ACTION_NVEC)[:-1], axis=1)
-        actions = np.stack([part.argmax(axis=1) for part in scores], axis=1)
-        return PolicyOutput(actions, np.zeros(n), np.zeros(n))
+        weights = np.random.default_rng(self._seed).normal(size=(size, len(ACTION_NVEC)))
+        digits = np.floor(10.0 * np.abs(observations.astype(np.float64) @ weights)).astype(np.int64)
+        return PolicyOutput(digits % np.array(ACTION_NVEC), np.zeros(n), np.zeros(n))
 
 
 def _but_for_the_last(bars: Bars) -> BoolArray:
