@@ -16,10 +16,10 @@ from agv2.core.errors import ConfigError, DataError
 from agv2.data.price_action.window_columns import RowColumns, WindowBatch
 from agv2.data.price_action.window_header import Scaling, SourceBars, WindowHeader
 from agv2.data.price_action.window_writer import FileSizes, file_sizes, write_windows
-from agv2.features.labels.breakout import Pattern, breakout_labels
-from agv2.features.labels.forward_returns import forward_returns
-from agv2.features.labels.level_reaction import Reaction, level_reactions
-from agv2.features.labels.regime import Regime, regime_labels
+from agv2.features.labels.bar_labels import bar_labels
+from agv2.features.labels.breakout import Pattern
+from agv2.features.labels.level_reaction import Reaction
+from agv2.features.labels.regime import Regime
 from agv2.features.pipeline import FeatureMatrix, compute_features
 from agv2.features.support_resistance import level_density, nearest_levels
 from agv2.features.windowing import gather_windows
@@ -210,11 +210,12 @@ def _columns(market: _Market, horizons: tuple[int, ...] | None) -> RowColumns:
 def _labels(bars: Bars, sigma: FloatArray, horizons: tuple[int, ...]) -> RowColumns:
     """The labels of a stretch of bars, from these bars alone."""
     levels = nearest_levels(level_density(bars.high, bars.low, bars.close, sigma))
+    made = bar_labels(bars, sigma, levels, horizons)
     return RowColumns(
-        regime_label=regime_labels(bars.close, sigma),
-        sr_heatmap=level_reactions(bars.high, bars.low, bars.close, sigma),
-        future_returns=forward_returns(bars.close, sigma, horizons).astype(np.float32),
-        pattern_label=breakout_labels(bars.high, bars.low, bars.close, sigma, levels),
+        regime_label=made.regime,
+        sr_heatmap=made.reaction,
+        future_returns=made.future.astype(np.float32),
+        pattern_label=made.pattern,
     )
 
 
