@@ -22,7 +22,7 @@ from agv2.features.feature_spec import FeatureColumn, Reads
 from agv2.models.config import EncoderConfig
 from agv2.models.head_baselines import class_shares, quantile_baselines, regime_baselines
 from agv2.models.heads import MultiTaskHeads
-from agv2.models.linear_start import LinearInputs, fit_linear_parts
+from agv2.models.linear_start import fit_linear_parts
 from agv2.models.losses import pinball_loss, regime_loss
 from agv2.models.normalizer import Normalizer
 from agv2.models.training_rows import TrainingSeries, purged_rows, validation_starts
@@ -50,7 +50,7 @@ def losses(series: TrainingSeries, read: BoolArray, train: range, score: range, 
     past = series.future[train.start : train.stop]
     shares = class_shares(series.regime[train.start : train.stop])
     heads.start_at_baseline(np.nanquantile(past, config.quantile_levels, axis=0).T, shares)
-    fit_linear_parts(heads, [series], [train], config, np.random.default_rng(SEED), LinearInputs(read, read))
+    fit_linear_parts(heads, [series], [train], config, np.random.default_rng(SEED), read)
     rows = slice(score.start, score.stop)
     returns, levels = torch.from_numpy(series.future[rows].astype(np.float32)), torch.tensor(config.quantile_levels)
     with torch.inference_mode():

@@ -1,7 +1,6 @@
 """The heads' linear parts, fitted alone before the network: a strong and almost free baseline to improve on."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -13,20 +12,11 @@ from agv2.models.heads import MultiTaskHeads
 from agv2.models.losses import pinball_loss, regime_loss
 from agv2.models.training_rows import TrainingSeries
 
-__all__ = ["LinearInputs", "fit_linear_parts"]
+__all__ = ["fit_linear_parts"]
 
 STEPS = 300
 BATCH_ROWS = 4096
 LEARNING_RATE = 2e-3
-
-
-class LinearInputs(NamedTuple):
-    """Features that each head's linear part reads; the others reach it through the embedding alone."""
-
-    quantiles: BoolArray
-    """(n_features,)"""
-    regime: BoolArray
-    """(n_features,)"""
 
 
 def fit_linear_parts(
@@ -35,7 +25,7 @@ def fit_linear_parts(
     train: Sequence[range],
     config: EncoderConfig,
     generator: np.random.Generator,
-    inputs: LinearInputs | None = None,
+    read: BoolArray | None = None,
 ) -> None:
     """Quantile regression and class probabilities, linear in the bar's own features; frozen afterwards.
 
@@ -48,7 +38,7 @@ def fit_linear_parts(
         train: the training rows of each.
         config: quantile levels.
         generator: draws the batches.
-        inputs: features to read; None for all.
+        read: (n_features,) features to read; the others reach the heads through the embedding alone. None for all.
     """
     pairs = list(zip(series, train, strict=True))
     features, returns, regimes = (
@@ -70,9 +60,9 @@ def fit_linear_parts(
         loss = pinball_loss(predictions.quantiles, returns[batch], levels)
         loss = loss + regime_loss(predictions.regime_logits, regimes[batch])
         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
-        if inputs is not None:
-            _hold_at_zero(heads.quantile.linear, inputs.quantiles)
-            _hold_at_zero(heads.regime.linear, inputs.regime)
+        if read is not None:
+            _hold_at_zero(heads.quantile.linear, read)
+            _hold_at_zero(heads.regime.linear, read)
         optimizer.step()
         schedule.step()
         optimizer.zero_grad()

@@ -8,14 +8,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from agv2.core.arrays import Float32Array, FloatArray
+from agv2.core.arrays import BoolArray, Float32Array, FloatArray
 from agv2.core.errors import ConfigError, DataError, ShapeError
 from agv2.models.config import EncoderConfig
 from agv2.models.encoder import StageOneEncoder
 from agv2.models.head_baselines import class_shares
 from agv2.models.head_scores import HeadScore, score_heads
 from agv2.models.heads import MultiTaskHeads
-from agv2.models.linear_start import LinearInputs, fit_linear_parts
+from agv2.models.linear_start import fit_linear_parts
 from agv2.models.masked_model import MaskedModel, Progress
 from agv2.models.training_rows import PurgedRows, TrainingSeries, purged_rows
 
@@ -79,7 +79,7 @@ def pretrain(
     steps: int,
     seed: int,
     progress: Progress | None = None,
-    linear_inputs: LinearInputs | None = None,
+    linear_inputs: BoolArray | None = None,
 ) -> PretrainedEncoder:
     """Train encoder and heads on random chunks of the training rows and keep the weights that select best.
 
@@ -92,7 +92,7 @@ def pretrain(
         steps: gradient steps, from the run profile.
         seed: of initial weights, chunks, masks and dropout.
         progress: called after every step; what it raises ends the training and is passed on.
-        linear_inputs: features that the heads' linear parts read; None for all.
+        linear_inputs: (n_features,) features that the heads' linear parts read; None for all.
 
     Returns:
         The weights of the best of `config.evaluations` looks at the selection rows (or of the unconditional start),
