@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from agv2.app.feature_cache import cached_features
 from agv2.app.quality_gate import AdmittedBars, admit_files
 from agv2.app.settings import Settings
 from agv2.backtest.tape import MarketTape
@@ -14,9 +15,10 @@ from agv2.core.bars import Bars
 from agv2.core.errors import DataError
 from agv2.core.instruments import Instrument
 from agv2.core.timeframes import SessionCalendar
-from agv2.features.pipeline import FeatureMatrix, compute_features
+from agv2.features.pipeline import FeatureMatrix
 from agv2.risk.config import RiskParams
 from agv2.sim.costs import Costs, SpreadSource
+from agv2.utils.environment import Environment, load_environment
 
 __all__ = ["PreparedMarket", "as_known_after", "market_of", "prepare_markets"]
 
@@ -88,7 +90,10 @@ def prepare_markets(
             line with file, row and remedy.
     """
     admitted = admit_files(paths, symbols, settings, accept_defects)
-    markets = [_prepare(path, each, settings, most_bars) for path, each in zip(paths, admitted, strict=True)]
+    environment = load_environment()
+    markets = [
+        _prepare(path, each, settings, most_bars, environment) for path, each in zip(paths, admitted, strict=True)
+    ]
     markets.sort(key=lambda market: market.bars.symbol)  # the order of the command line means nothing
     first = markets[0].instrument
     for market in markets:
@@ -100,7 +105,9 @@ def prepare_markets(
     return markets
 
 
-def _prepare(path: Path, admitted: AdmittedBars, settings: Settings, most_bars: int | None) -> PreparedMarket:
+def _prepare(
+    path: Path, admitted: AdmittedBars, settings: Settings, most_bars: int | None, environment: Environment
+) -> PreparedMarket:
     loaded = admitted.loaded
     bars = loaded.bars if most_bars is None else loaded.bars.slice(0, most_bars)
     if settings.costs.entry(bars.symbol)[0].spread_source == "bar":
@@ -142,7 +149,10 @@ def market_of(bars: Bars, settings: Settings) -> PreparedMarket:
             notes.append(
                 f"{bars.symbol}: {dropped} spreads of more than {_NO_SPREAD:.0%} of the price count as unknown"
             )
-    features = compute_features(bars, instrument.calendar)
+    features, problems = cached_features(
+        bars, instrument.calendar, environment.feature_cache, environment.feature_cache_bytes
+    )
+    notes += problems
     bars_per_year = _bars_per_year(bars.ts_ns, instrument.calendar)
     return PreparedMarket(
         bars=bars,

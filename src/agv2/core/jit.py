@@ -9,13 +9,12 @@ import functools
 import hashlib
 import os
 import pathlib
-import platform
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 import numba  # noqa: TID251 - the one door
 
-__all__ = ["PLAIN_KERNELS", "kernel"]
+__all__ = ["PLAIN_KERNELS", "kernel", "kernel_digest"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -26,15 +25,22 @@ _KERNEL_PACKAGES = ("core", "data", "features", "risk", "sim", "decision", "back
 
 
 @functools.cache
-def _use_own_cache() -> None:
-    """Point the compiler's cache at a directory that only these sources share."""
-    digest = hashlib.sha256(f"{numba.__version__} {platform.machine()} {platform.processor()}".encode())
+def kernel_digest() -> str:
+    """SHA-256 of what decides the bits that kernels compute: their sources, the compiler's version, the processor."""
+    processor = numba.core.registry.cpu_target.target_context.codegen().magic_tuple()  # what machine code is made for
+    digest = hashlib.sha256(f"{numba.__version__} {processor}".encode())
     package_root = pathlib.Path(__file__).resolve().parents[1]
     for package in _KERNEL_PACKAGES:
         for source in sorted((package_root / package).rglob("*.py")):
             digest.update(source.relative_to(package_root).as_posix().encode() + b"\0" + source.read_bytes())
+    return digest.hexdigest()
+
+
+@functools.cache
+def _use_own_cache() -> None:
+    """Point the compiler's cache at a directory that only these sources share."""
     base = os.environ.get("AGV2_KERNEL_CACHE") or pathlib.Path.home() / ".cache" / "agv2" / "kernels"
-    cache_dir = pathlib.Path(base) / digest.hexdigest()[:16]
+    cache_dir = pathlib.Path(base) / kernel_digest()[:16]
     numba.config.CACHE_DIR = str(cache_dir)  # type: ignore[attr-defined]  # numba fills its config at run time
 
 

@@ -22,6 +22,7 @@ __all__ = ["Environment", "load_environment", "venue_address"]
 _EXAMPLE = ".env.example shows every key"
 _BACKEND = "/backend-api"
 _TYPO_SIMILARITY = 0.8
+_FEATURE_CACHE_MB = 2_000
 _OUR_PREFIXES = ("TL_", "AGV2_")
 _ASSIGNMENT = re.compile(r"\s*(?:export\s+)?['\"]?(?P<key>[A-Za-z_]\w*)['\"]?\s*=(?P<value>.*)")
 
@@ -54,6 +55,7 @@ class Environment(BaseSettings):
     mlflow_tracking_uri: Annotated[str | None, Field(repr=False)] = None
     otel_exporter_otlp_endpoint: Annotated[str | None, Field(repr=False)] = None
     agv2_home: Path | None = None
+    agv2_feature_cache_mb: Annotated[int, Field(ge=0)] | None = None
 
     @field_validator("tl_environment")
     @classmethod
@@ -75,6 +77,17 @@ class Environment(BaseSettings):
     def bars_root(self) -> Path:
         """Where the local store of bars is."""
         return self.home / "data" / "bars"
+
+    @property
+    def feature_cache(self) -> Path:
+        """Where computed features are kept; whatever is there may be deleted."""
+        return self.home / "cache" / "features"
+
+    @property
+    def feature_cache_bytes(self) -> int:
+        """What they may take there: `AGV2_FEATURE_CACHE_MB`, else 2 GB; 0: none are kept."""
+        megabytes = self.agv2_feature_cache_mb
+        return (_FEATURE_CACHE_MB if megabytes is None else megabytes) * 1_000_000
 
     def require(self, *names: str) -> None:
         """Return if every key in `names` (such as `TL_EMAIL`) has a value.
