@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from filelock import FileLock
 
 import agv2
 from agv2.app import feature_cache as module
@@ -17,6 +18,7 @@ from agv2.app.feature_cache import LEAST_BARS, cached_features
 from agv2.app.market_preparation import prepare_markets
 from agv2.app.settings import load_settings
 from agv2.core.bars import Bars
+from agv2.core.jit import PLAIN_KERNELS
 from agv2.core.timeframes import SessionCalendar, Timeframe
 from agv2.data.bars_file import write_bars
 from agv2.features.pipeline import FeatureMatrix, compute_features
@@ -97,7 +99,7 @@ def test_other_code_another_machine_or_other_clock_rules_find_nothing(
     cached_features(BARS, NEW_YORK_DAYS, tmp_path, ROOM)
     for name, value in (
         ("kernel_digest", lambda: "other"),
-        ("PLAIN_KERNELS", not module.PLAIN_KERNELS),
+        ("PLAIN_KERNELS", not PLAIN_KERNELS),
         ("_zone_rules", lambda zone: zone.encode()),
     ):
         with monkeypatch.context() as patch:
@@ -146,7 +148,7 @@ def test_a_damaged_entry_is_told_and_computed_again(damage: str, tmp_path: Path)
 
 def test_the_least_recently_used_entries_make_room(tmp_path: Path) -> None:
     moved = [replace(BARS, ts_ns=BARS.ts_ns + week * Timeframe.parse("1w").nanoseconds) for week in range(4)]
-    names = []
+    names: list[str] = []
     for age, bars in enumerate(moved[:3]):
         cached_features(bars, NEW_YORK_DAYS, tmp_path, ROOM)
         (name,) = {path.name for path in entries(tmp_path)} - set(names)
@@ -176,6 +178,14 @@ def test_a_disk_that_cannot_be_used_is_told_and_stops_nothing(tmp_path: Path) ->
     assert any("cannot be kept for the next run" in problem for problem in found.problems)
 
 
+def test_nobody_waits_long_for_another_writer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_LOCK_SECONDS", 0.05)
+    with FileLock(tmp_path / "write.lock"):
+        found = cached_features(BARS, NEW_YORK_DAYS, tmp_path, ROOM)
+    assert found.problems == ("TEST: its features cannot be kept for the next run (other processes are writing)",)
+    assert entries(tmp_path) == []
+
+
 def test_a_changed_value_reaches_neither_the_entry_nor_another_reader(tmp_path: Path) -> None:
     cached_features(BARS, NEW_YORK_DAYS, tmp_path, ROOM)
     one, other = (cached_features(BARS, NEW_YORK_DAYS, tmp_path, ROOM).features for _ in range(2))
@@ -194,7 +204,7 @@ from tests.markets import NEW_YORK_DAYS, gappy_bars
 module.LEAST_BARS = 1
 bars, directory = gappy_bars(2_000), Path(sys.argv[1])
 expected = module.compute_features(bars, NEW_YORK_DAYS).values.tobytes()
-for _ in range(30):
+for _ in range(10):
     found = module.cached_features(bars, NEW_YORK_DAYS, directory, 100_000_000)
     assert found.problems == () and found.features.values.tobytes() == expected, found.problems
     for path in directory.glob("*.features"):

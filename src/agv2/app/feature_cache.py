@@ -42,7 +42,7 @@ class CachedFeatures(NamedTuple):
     """What could not be read or kept, a sentence each."""
 
 
-class _Damaged(Exception):
+class _DamagedError(Exception):
     """An entry is not what was written."""
 
 
@@ -67,19 +67,19 @@ def cached_features(bars: Bars, calendar: SessionCalendar, directory: Path, limi
     problems = []
     try:
         found = _read(path, bars)
-    except _Damaged:
+    except _DamagedError:
         found = None
         problems.append(f"{bars.symbol}: its features in the cache were damaged; they were computed again")
     except OSError as error:
         found = None
         if not isinstance(error, FileNotFoundError):
-            problems.append(f"{bars.symbol}: its features in the cache cannot be read ({error.strerror or error})")
+            problems.append(f"{bars.symbol}: its features in the cache cannot be read ({error.strerror})")
     if found is None:
         found = compute_features(bars, calendar)
         try:
             _keep(found, path, limit_bytes)
-        except (OSError, Timeout) as error:
-            reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        except OSError as error:
+            reason = "other processes are writing" if isinstance(error, Timeout) else error.strerror
             problems.append(f"{bars.symbol}: its features cannot be kept for the next run ({reason})")
     return CachedFeatures(found, tuple(problems))
 
@@ -108,18 +108,18 @@ def _read(path: Path, bars: Bars) -> FeatureMatrix:
     """An entry: the volatilities, the values, the checksum of both.
 
     Raises:
-        _Damaged: it is not what was written.
+        _DamagedError: it is not what was written.
         OSError: there is none, or it cannot be read.
     """
     columns, n_bars = feature_columns(bars.timeframe), len(bars)
     values_at = n_bars * np.dtype(np.float64).itemsize
     end = values_at + n_bars * len(columns) * np.dtype(np.float32).itemsize
     if path.stat().st_size != end + _CHECKSUM_BYTES:
-        raise _Damaged
+        raise _DamagedError
     # Copied on write, as if computed: whoever changes a value changes neither the file nor another reader's.
     stored = np.memmap(path, dtype=np.uint8, mode="c").view(np.ndarray)
-    if zlib.crc32(stored[:end]).to_bytes(_CHECKSUM_BYTES, "little") != stored[end:].tobytes():
-        raise _Damaged
+    if zlib.crc32(stored[:end].data).to_bytes(_CHECKSUM_BYTES, "little") != stored[end:].tobytes():
+        raise _DamagedError
     with contextlib.suppress(OSError):
         os.utime(path)  # used just now
     values = stored[values_at:end].view(np.float32).reshape(n_bars, len(columns))
@@ -132,8 +132,7 @@ def _keep(features: FeatureMatrix, path: Path, limit_bytes: int) -> None:
     It is not forced to the disk: a power cut may damage it, which its checksum tells.
 
     Raises:
-        OSError: the directory cannot be written.
-        Timeout: other processes have been writing for long.
+        OSError: the directory cannot be written; as its kind `Timeout`: other processes have been writing for long.
     """
     size = features.sigma.nbytes + features.values.nbytes + _CHECKSUM_BYTES
     if size > limit_bytes:

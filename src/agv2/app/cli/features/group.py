@@ -3,6 +3,7 @@
 import typer
 
 from agv2.app.cli.features import export, inspect
+from agv2.app.cli.features import list as listing
 
 __all__ = ["app"]
 
@@ -11,8 +12,9 @@ app = typer.Typer(no_args_is_help=True)
 
 @app.callback()
 def _root() -> None:
-    """What is computed from bars: write it for other tools, look into it."""
+    """What is computed from bars: list it, write it for other tools, look into it."""
 
 
+app.command(name="list")(listing.list_features)
 app.command(name="export")(export.export)
 app.command(name="inspect")(inspect.inspect)
