@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from agv2.backtest.report.words import in_words
 from agv2.backtest.trades import Trade, round_trips
 from agv2.core.arrays import FloatArray, IntArray
 
-__all__ = ["CandleFigure", "candle_figures"]
+__all__ = ["CandleFigure", "candle_figures", "candle_paths"]
 
 _PAGE_BARS = 240
 _MOST_BARS = 10_000  # per report: beyond, the file would be too heavy to open with pleasure
@@ -30,6 +30,15 @@ class Marker:
     down: float
     style: str
     title: str
+
+
+class CandlePaths(NamedTuple):
+    """Candles as SVG path data."""
+
+    wicks_up: str
+    wicks_down: str
+    bodies_up: str
+    bodies_down: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,19 +152,14 @@ def _page(symbol: str, candles: _Candles, trips: list[Trade], first: int, last: 
     def across(stamp: int) -> float:
         return (int(np.searchsorted(candles.ts_ns, stamp)) - first + 0.5) * width
 
-    centre: FloatArray = (np.arange(len(ts_ns), dtype=np.float64) + 0.5) * width
     y = down(prices)
-    up = prices[:, 3] >= prices[:, 0]
     marks = value_ticks(low, high, 6)
     span = f"{format_stamp(int(ts_ns[0]))} to {format_stamp(int(ts_ns[-1]))}"
     return CandlePage(
         span=span,
         summary=f"{symbol} candles, {span}, {len(here)} trades; low {format_number(prices[:, 2].min(), Unit.PRICE)}, "
         f"high {format_number(prices[:, 1].max(), Unit.PRICE)}.",
-        wicks_up=_wicks(centre[up], y[up]),
-        wicks_down=_wicks(centre[~up], y[~up]),
-        bodies_up=_bodies(centre[up], y[up], width),
-        bodies_down=_bodies(centre[~up], y[~up], width),
+        **candle_paths(prices, y)._asdict(),
         stops=_steps(down(candles.stop[first:last]), width),
         targets=_steps(down(candles.target[first:last]), width),
         trips_won=_segments([t for t in here if t.net_pnl > 0], across, down),
@@ -163,6 +167,24 @@ def _page(symbol: str, candles: _Candles, trips: list[Trade], first: int, last: 
         markers=tuple(marker for trip in here for marker in _markers(trip, ts_ns, across, down)),
         price_ticks=tuple(Tick(float(down(p)) / 10, format_number(p, Unit.PRICE)) for p in marks),
         time_ticks=tuple(Tick((t.value + 0.5) * width / 10, t.text) for t in time_ticks(ts_ns, at_most=12)),
+    )
+
+
+def candle_paths(prices: FloatArray, y: FloatArray) -> CandlePaths:
+    """Candles side by side over the whole width.
+
+    Args:
+        prices: (n_bars, 4) open, high, low, close.
+        y: (n_bars, 4) how far down they are, 0 to SPAN.
+    """
+    width = SPAN / len(prices)
+    centre: FloatArray = (np.arange(len(prices), dtype=np.float64) + 0.5) * width
+    up = prices[:, 3] >= prices[:, 0]
+    return CandlePaths(
+        wicks_up=_wicks(centre[up], y[up]),
+        wicks_down=_wicks(centre[~up], y[~up]),
+        bodies_up=_bodies(centre[up], y[up], width),
+        bodies_down=_bodies(centre[~up], y[~up], width),
     )
 
 

@@ -1,0 +1,1 @@
+"""Price, its heat map and every feature, aligned in time, as one HTML page."""
