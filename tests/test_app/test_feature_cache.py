@@ -15,6 +15,7 @@ from filelock import FileLock
 import agv2
 from agv2.app import feature_cache as module
 from agv2.app.feature_cache import LEAST_BARS, cached_features
+from agv2.app.leakcheck import leakcheck
 from agv2.app.market_preparation import prepare_markets
 from agv2.app.settings import load_settings
 from agv2.core.bars import Bars
@@ -72,6 +73,13 @@ def test_a_run_finds_what_an_earlier_one_computed(tmp_path: Path, monkeypatch: p
     (third,) = prepare_markets([path], [], load_settings(None, []))
     assert_same(third.features, first.features)
     assert third.notes == (*first.notes, "XAUUSD: its features in the cache were damaged; they were computed again")
+
+
+def test_the_leak_check_computes_everything_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "LEAST_BARS", 1)
+    monkeypatch.setenv("AGV2_HOME", str(tmp_path / "home"))
+    assert leakcheck(gappy_bars(2_000, "5m"), load_settings(None, []), 7, quick=True).leaks == ()
+    assert entries(tmp_path / "home/cache/features") == []
 
 
 def test_a_name_stands_for_what_is_read_and_nothing_else(tmp_path: Path) -> None:
