@@ -1,6 +1,6 @@
 """From files of bars to markets that can be trained on and traded, before anything is written."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from agv2.core.bars import Bars
 from agv2.core.errors import DataError
 from agv2.core.instruments import Instrument
 from agv2.core.timeframes import SessionCalendar
-from agv2.features.pipeline import FeatureMatrix
+from agv2.features.pipeline import FeatureMatrix, compute_features
 from agv2.risk.config import RiskParams
 from agv2.sim.costs import Costs, SpreadSource
 from agv2.utils.environment import Environment, load_environment
@@ -26,6 +26,8 @@ _WIDEST_SPREAD = 0.01
 """Of the price, median over a file: wider ones are a mistake of unit on any market this is made for."""
 _NO_SPREAD = 0.05
 """Of the price, of one bar: nobody quotes that, even in a crash."""
+
+FeaturesOf = Callable[[Bars, SessionCalendar], FeatureMatrix]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,23 +114,31 @@ def _prepare(
     bars = loaded.bars if most_bars is None else loaded.bars.slice(0, most_bars)
     if settings.costs.entry(bars.symbol)[0].spread_source == "bar":
         _require_price_spread(path, bars)
-    market = market_of(bars, settings)
+    problems: list[str] = []
+
+    def kept(bars: Bars, calendar: SessionCalendar) -> FeatureMatrix:
+        found = cached_features(bars, calendar, environment.feature_cache, environment.feature_cache_bytes)
+        problems.extend(found.problems)
+        return found.features
+
+    market = market_of(bars, settings, kept)
     return replace(
         market,
         content_hash=loaded.content_hash if most_bars is None else f"{loaded.content_hash}[:{most_bars}]",
         sha256=loaded.sha256,
         path=path,
-        notes=(*(f"{bars.symbol}: {note}" for note in admitted.notes), *market.notes),
+        notes=(*(f"{bars.symbol}: {note}" for note in admitted.notes), *market.notes, *problems),
         accepted_defects=admitted.accepted,
     )
 
 
-def market_of(bars: Bars, settings: Settings) -> PreparedMarket:
+def market_of(bars: Bars, settings: Settings, features_of: FeaturesOf | None = None) -> PreparedMarket:
     """Everything of a market but the file that its bars come from.
 
     Args:
         bars: of one symbol, whatever their quality.
         settings: markets, costs, limits and the encoder's window.
+        features_of: what gives the bits of `compute_features`; None: that itself.
     """
     notes = []
     instrument, is_default_market = settings.markets.instrument(bars.symbol, bars.ts_ns)
@@ -149,10 +159,7 @@ def market_of(bars: Bars, settings: Settings) -> PreparedMarket:
             notes.append(
                 f"{bars.symbol}: {dropped} spreads of more than {_NO_SPREAD:.0%} of the price count as unknown"
             )
-    features, problems = cached_features(
-        bars, instrument.calendar, environment.feature_cache, environment.feature_cache_bytes
-    )
-    notes += problems
+    features = (features_of or compute_features)(bars, instrument.calendar)
     bars_per_year = _bars_per_year(bars.ts_ns, instrument.calendar)
     return PreparedMarket(
         bars=bars,
