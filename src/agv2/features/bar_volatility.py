@@ -3,6 +3,8 @@
 import numpy as np
 
 from agv2.core.arrays import FloatArray
+from agv2.features.natural_log import natural_log
+from agv2.features.row_blocks import row_blocks
 from agv2.features.volatility import realized_volatility
 
 __all__ = ["LOOKBACK", "VOLATILITY_FLOOR", "bar_volatility"]
@@ -33,6 +35,11 @@ def bar_volatility(close: FloatArray) -> FloatArray:
 
     Known at: the close of bar t, from the closes of bars t - 256 .. t.
     """
-    fast = realized_volatility(close, _FAST_RETURNS)
-    slow = realized_volatility(close, _SLOW_RETURNS)
-    return np.maximum(np.maximum(fast, _SLOW_SHARE * slow), VOLATILITY_FLOOR)
+    sigma = np.full(close.size, np.nan)
+    for block in row_blocks(close.size, LOOKBACK):
+        log_close = natural_log(close[block.first : block.stop])
+        fast = realized_volatility(log_close, _FAST_RETURNS)
+        slow = realized_volatility(log_close, _SLOW_RETURNS)
+        floored = np.maximum(np.maximum(fast, _SLOW_SHARE * slow), VOLATILITY_FLOOR)
+        sigma[block.start : block.stop] = floored[block.start - block.first :]
+    return sigma

@@ -10,7 +10,16 @@ from agv2.core.bars import Bars
 from agv2.core.timeframes import SessionCalendar, Timeframe
 from agv2.features import bar_volatility as yardstick
 from agv2.features.coarse_bars import coarse_bars
-from agv2.features.support_resistance import MEMORY_BARS, Levels, heat_map, level_density, nearest_levels
+from agv2.features.natural_log import natural_log
+from agv2.features.session_features import BarClock, bar_clock
+from agv2.features.support_resistance import (
+    HEAT_COLUMNS,
+    MEMORY_BARS,
+    Levels,
+    heat_map,
+    level_density,
+    nearest_levels,
+)
 from agv2.features.volatility import realized_volatility
 
 __all__ = ["CONTEXT_SIGMA_RETURNS", "FeatureInputs", "base_inputs", "context_inputs", "context_memory"]
@@ -22,15 +31,30 @@ _USUAL_RETURNS = yardstick.LOOKBACK - 1
 _CONTEXT_MEMORY_BASE_BARS = 1224  # as far as the daily volatility of hourly bars reaches back, so that nothing waits
 
 
-class FeatureInputs(NamedTuple):
-    """Bars of one timeframe, base or coarse, with the volatilities that scale their features and with their levels."""
+_NO_LEVELS = Levels(*4 * (np.empty(0),)), np.empty((HEAT_COLUMNS, 0))
 
-    ts_ns: IntArray
-    """(n,) bar opens; of a coarse bar, that of the last base bar inside."""
+
+class LogPrices(NamedTuple):
+    """Natural logs of prices: a return is a difference of two, and each is taken once."""
+
     open: FloatArray
     high: FloatArray
     low: FloatArray
     close: FloatArray
+
+
+class FeatureInputs(NamedTuple):
+    """Bars of one timeframe, base or coarse, with the volatilities that scale their features and with their levels."""
+
+    open: FloatArray
+    """(n,), as are the next three."""
+    high: FloatArray
+    low: FloatArray
+    close: FloatArray
+    log: LogPrices
+    """Natural logs of the four."""
+    clock: BarClock
+    """Of each bar's open; on a coarse timeframe, of the last base bar inside."""
     sigma: FloatArray
     """(n,) volatility of one bar of this timeframe, log return."""
     usual_sigma: FloatArray
@@ -41,18 +65,22 @@ class FeatureInputs(NamedTuple):
     """(32, n) density of levels, see `heat_map`."""
 
 
-def base_inputs(bars: Bars, sigma: FloatArray) -> FeatureInputs:
+def base_inputs(bars: Bars, sigma: FloatArray, with_levels: bool = True) -> FeatureInputs:
     """Of the bars themselves.
 
     Args:
         bars: history of one symbol.
         sigma: (n_bars,) their `bar_volatility`.
+        with_levels: whether anything reads levels, which cost most of the time; else there are none.
     """
-    usual = np.maximum(realized_volatility(bars.close, _USUAL_RETURNS), yardstick.VOLATILITY_FLOOR)
-    density = level_density(bars.high, bars.low, bars.close, sigma, MEMORY_BARS)
-    return FeatureInputs(
-        bars.ts_ns, bars.open, bars.high, bars.low, bars.close, sigma, usual, nearest_levels(density), heat_map(density)
-    )
+    log = _log_prices(bars.open, bars.high, bars.low, bars.close)
+    usual = np.maximum(realized_volatility(log.close, _USUAL_RETURNS), yardstick.VOLATILITY_FLOOR)
+    levels, heat = _NO_LEVELS
+    if with_levels:
+        density = level_density(bars.high, bars.low, bars.close, sigma, MEMORY_BARS)
+        levels, heat = nearest_levels(density), heat_map(density)
+    clock = bar_clock(bars.ts_ns)
+    return FeatureInputs(bars.open, bars.high, bars.low, bars.close, log, clock, sigma, usual, levels, heat)
 
 
 def context_inputs(
@@ -73,15 +101,20 @@ def context_inputs(
         Inputs, and (n_bars,) the coarse bar that each base bar sees, -1 for none.
     """
     view = coarse_bars(bars, coarse, calendar)
-    sigma = np.maximum(realized_volatility(view.close, CONTEXT_SIGMA_RETURNS), yardstick.VOLATILITY_FLOOR)
+    log = _log_prices(view.open, view.high, view.low, view.close)
+    sigma = np.maximum(realized_volatility(log.close, CONTEXT_SIGMA_RETURNS), yardstick.VOLATILITY_FLOOR)
     implied = base_sigma[view.last_base_bar] * math.sqrt(coarse.minutes / bars.timeframe.minutes)
-    stamps = bars.ts_ns[view.last_base_bar]
+    clock = bar_clock(bars.ts_ns[view.last_base_bar])
     density = level_density(view.high, view.low, view.close, implied, context_memory(bars.timeframe, coarse))
     levels, heat = nearest_levels(density), heat_map(density)
-    inputs = FeatureInputs(stamps, view.open, view.high, view.low, view.close, sigma, implied, levels, heat)
+    inputs = FeatureInputs(view.open, view.high, view.low, view.close, log, clock, sigma, implied, levels, heat)
     return inputs, view.last_closed
 
 
 def context_memory(base: Timeframe, coarse: Timeframe) -> int:
     """Coarse bars back to which a level counts."""
     return min(_CONTEXT_MEMORY_BASE_BARS * base.minutes // coarse.minutes, MEMORY_BARS)
+
+
+def _log_prices(open_: FloatArray, high: FloatArray, low: FloatArray, close: FloatArray) -> LogPrices:
+    return LogPrices(natural_log(open_), natural_log(high), natural_log(low), natural_log(close))

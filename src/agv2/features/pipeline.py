@@ -21,9 +21,12 @@ from agv2.features.feature_inputs import (
     context_inputs,
     context_memory,
 )
+from agv2.features.feature_rows import write_rows, write_seen_rows
 from agv2.features.feature_spec import FeatureColumn, FeatureSpec, Reads
-from agv2.features.price_features import log_range, log_return, opening_gap, wick_fractions
-from agv2.features.session_features import SESSIONS, day_of_week, session_flags, time_of_day
+from agv2.features.natural_log import natural_log
+from agv2.features.price_features import log_return, opening_gap, wick_fractions
+from agv2.features.row_blocks import row_blocks
+from agv2.features.session_features import SESSIONS
 from agv2.features.volatility import average_true_range, parkinson_volatility, realized_volatility
 
 __all__ = ["FEATURES", "FeatureMatrix", "compute_features", "feature_columns"]
@@ -42,8 +45,7 @@ def _scaled(name: str, meaning: str, lookback: int, function: _Function, low: fl
     """A move in volatilities of one bar."""
 
     def in_sigmas(inputs: FeatureInputs) -> FloatArray:
-        scaled: FloatArray = np.clip(function(inputs) / inputs.sigma, low, _SCALED_LIMIT)
-        return scaled
+        return _in_sigmas(function(inputs), inputs.sigma, low)
 
     return FeatureSpec(name, meaning, in_sigmas, lookback, "sigma", low, _SCALED_LIMIT)
 
@@ -56,7 +58,7 @@ def _return_over(horizon: int) -> FeatureSpec:
 
 
 def _root_scaled_return(inputs: FeatureInputs, horizon: int) -> FloatArray:
-    return log_return(inputs.close, horizon) / math.sqrt(horizon)
+    return log_return(inputs.log.close, horizon) * (1.0 / math.sqrt(horizon))
 
 
 def _wick(name: str, meaning: str, function: _Function) -> FeatureSpec:
@@ -78,10 +80,10 @@ def _clock(name: str, meaning: str, unit: str, low: float, function: _Function) 
     return FeatureSpec(name, meaning, function, 1, unit, low, 1.0, known_at, reads=Reads.BARS, on_context=False)
 
 
-def _session(session: str) -> FeatureSpec:
+def _session(row: int, session: str) -> FeatureSpec:
     zone, opens, closes = SESSIONS[session]
     meaning = f"1 from {opens}:00 to {closes}:00 {zone} on weekdays, else 0"
-    return _clock(f"session_{session}", meaning, "flag", 0.0, lambda i: session_flags(i.ts_ns, session))
+    return _clock(f"session_{session}", meaning, "flag", 0.0, lambda i: i.clock.session_flags[row])
 
 
 def _level(name: str, meaning: str, unit: str, high: float, function: _Function) -> FeatureSpec:
@@ -94,7 +96,7 @@ def _distance(name: str, meaning: str, function: _Function) -> FeatureSpec:
 
 
 def _strength(name: str, meaning: str, function: _Function) -> FeatureSpec:
-    return _level(name, meaning, "log strength", sr.STRENGTH_LIMIT, lambda i: _log_strength(function(i)))
+    return _level(name, meaning, "log strength", sr.STRENGTH_LIMIT, lambda i: sr.log_strength(function(i)))
 
 
 def _heat(column: int) -> FeatureSpec:
@@ -104,48 +106,57 @@ def _heat(column: int) -> FeatureSpec:
     return _level(f"heatmap_{column:02d}", meaning, unit, sr.STRENGTH_LIMIT, lambda i: i.heat[column])
 
 
-def _log_strength(strength: FloatArray) -> FloatArray:
-    return _log_ratio(1.0 + strength, np.ones(strength.size))
+@kernel
+def _in_sigmas(moves: FloatArray, sigma: FloatArray, low: float) -> FloatArray:
+    """Moves in volatilities, from `low` to the limit; NaN stays."""
+    found = np.empty(moves.size)
+    for t in range(moves.size):
+        move = np.divide(moves[t], sigma[t])  # Python's division asks each time whether it is by zero
+        found[t] = low if move < low else (_SCALED_LIMIT if move > _SCALED_LIMIT else move)
+    return found
 
 
 @kernel
 def _log_ratio(estimate: FloatArray, reference: FloatArray) -> FloatArray:
-    """Log of `estimate` over `reference`, finite where price stood still."""
-    ratios = np.full(estimate.size, np.nan)
+    """Log of `estimate` over `reference`, finite where price stood still; NaN stays."""
+    ratios = np.empty(estimate.size)
     for t in range(estimate.size):
-        if not (math.isnan(estimate[t]) or math.isnan(reference[t])):
-            ratio = math.log(max(estimate[t], _FLOOR) / reference[t])
-            ratios[t] = min(max(ratio, -_LOG_RATIO_LIMIT), _LOG_RATIO_LIMIT)
-    return ratios
+        floored = _FLOOR if estimate[t] < _FLOOR else estimate[t]
+        ratios[t] = np.divide(floored, reference[t])
+    logs = natural_log(ratios)
+    for t in range(logs.size):
+        log = logs[t]
+        logs[t] = -_LOG_RATIO_LIMIT if log < -_LOG_RATIO_LIMIT else (_LOG_RATIO_LIMIT if log > _LOG_RATIO_LIMIT else log)
+    return logs
 
 
 FEATURES: tuple[FeatureSpec, ...] = (
     *(_return_over(horizon) for horizon in (1, 3, 12, 60)),
-    _scaled("opening_gap", "open against the close before", 2, lambda i: opening_gap(i.open, i.close)),
-    _scaled("range", "high against low", 1, lambda i: log_range(i.high, i.low), low=0.0),
+    _scaled("opening_gap", "open against the close before", 2, lambda i: opening_gap(i.log.open, i.log.close)),
+    _scaled("range", "high against low", 1, lambda i: i.log.high - i.log.low, low=0.0),
     _wick("upper_wick", "high to the top of the body", lambda i: wick_fractions(i.open, i.high, i.low, i.close).upper),
     _wick("lower_wick", "bottom of the body to low", lambda i: wick_fractions(i.open, i.high, i.low, i.close).lower),
     _ratio(
         "realized_volatility", f"realised volatility of {_SHORT} bars against the yardstick",
-        _SHORT + 1, lambda i: realized_volatility(i.close, _SHORT),
+        _SHORT + 1, lambda i: realized_volatility(i.log.close, _SHORT),
     ),
     _ratio(
         "parkinson_volatility", f"volatility of {_SHORT} bars by their ranges against the yardstick",
-        _SHORT, lambda i: parkinson_volatility(i.high, i.low, _SHORT),
+        _SHORT, lambda i: parkinson_volatility(i.log.high, i.log.low, _SHORT),
     ),
     _ratio(
         "average_true_range", f"mean true range of {_SHORT} bars against the yardstick",
-        _SHORT + 1, lambda i: average_true_range(i.high, i.low, i.close, _SHORT),
+        _SHORT + 1, lambda i: average_true_range(i.log.high, i.log.low, i.log.close, _SHORT),
     ),
     _ratio(
         "usual_volatility", "volatility of 256 bars, on a context that implied by base bars, against the yardstick",
         1, lambda i: i.usual_sigma,
     ),
-    *(_session(session) for session in SESSIONS),
-    _clock("time_of_day_sine", "New York time of day", "circle", -1.0, lambda i: time_of_day(i.ts_ns).sine),
-    _clock("time_of_day_cosine", "New York time of day", "circle", -1.0, lambda i: time_of_day(i.ts_ns).cosine),
-    _clock("day_of_week_sine", "New York weekday", "circle", -1.0, lambda i: day_of_week(i.ts_ns).sine),
-    _clock("day_of_week_cosine", "New York weekday", "circle", -1.0, lambda i: day_of_week(i.ts_ns).cosine),
+    *(_session(row, session) for row, session in enumerate(SESSIONS)),
+    _clock("time_of_day_sine", "New York time of day", "circle", -1.0, lambda i: i.clock.time_of_day[0]),
+    _clock("time_of_day_cosine", "New York time of day", "circle", -1.0, lambda i: i.clock.time_of_day[1]),
+    _clock("day_of_week_sine", "New York weekday", "circle", -1.0, lambda i: i.clock.day_of_week[0]),
+    _clock("day_of_week_cosine", "New York weekday", "circle", -1.0, lambda i: i.clock.day_of_week[1]),
     _distance("level_above", "distance up to the nearest level", lambda i: i.levels.above),
     _distance("level_below", "distance down to the nearest level", lambda i: i.levels.below),
     _strength("level_above_strength", "density at the nearest level above", lambda i: i.levels.above_strength),
@@ -153,6 +164,8 @@ FEATURES: tuple[FeatureSpec, ...] = (
     *(_heat(column) for column in range(sr.HEAT_COLUMNS)),
 )  # fmt: skip
 """Every feature once, in the order of the columns; those `on_context` come again for each context timeframe."""
+
+_BLOCK_LOOKBACK = max(yardstick.LOOKBACK, *(spec.lookback for spec in FEATURES))  # `sigma` is known to a block
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,30 +252,43 @@ def compute_features(bars: Bars, calendar: SessionCalendar) -> FeatureMatrix:
     columns = feature_columns(bars.timeframe)
     sigma = yardstick.bar_volatility(bars.close)
     values = np.empty((len(bars), len(columns)), dtype=np.float32)
-    by_timeframe = {bars.timeframe.name: (base_inputs(bars, sigma), np.arange(len(bars)))}
+    on_context = [spec for spec in FEATURES if spec.on_context]
+    contexts = []
     for coarse in context_timeframes(bars.timeframe):
-        by_timeframe[coarse.name] = context_inputs(bars, sigma, coarse, calendar)
-    for j, column in enumerate(columns):
-        inputs, visible = by_timeframe[column.timeframe]
-        values[:, j] = _as_seen(column.spec.function(inputs), visible)
-        values[: column.lookback - 1, j] = np.nan
-        _require_finite(values[column.lookback - 1 :, j], column, bars)
+        inputs, visible = context_inputs(bars, sigma, coarse, calendar)
+        coarse_rows = np.empty((inputs.sigma.size, len(on_context)), dtype=np.float32)
+        write_rows(on_context, inputs, coarse_rows)
+        contexts.append((coarse_rows, visible))
+    for block in row_blocks(len(bars), _BLOCK_LOOKBACK):
+        rows = values[block.start : block.stop]
+        inputs = base_inputs(bars.slice(block.first, block.stop), sigma[block.first : block.stop])
+        write_rows(FEATURES, inputs, rows[:, : len(FEATURES)])
+        begin = len(FEATURES)
+        for coarse_rows, visible in contexts:
+            write_seen_rows(coarse_rows, visible[block.start : block.stop], rows[:, begin : begin + len(on_context)])
+            begin += len(on_context)
+        _blank_and_check(rows, block.start, columns, bars)
     return FeatureMatrix(columns, values, sigma)
 
 
-def _as_seen(values: FloatArray, visible: IntArray) -> FloatArray:
-    """Value of the bar that each base bar sees; NaN where it sees none yet."""
-    if values.size == 0:
-        return np.full(visible.size, np.nan)
-    seen: FloatArray = np.where(visible >= 0, values[visible], np.nan)
-    return seen
+def _blank_and_check(rows: Float32Array, start: int, columns: tuple[FeatureColumn, ...], bars: Bars) -> None:
+    """NaN before each column's lookback is full; anything else has to be finite.
 
-
-def _require_finite(values: Float32Array, column: FeatureColumn, bars: Bars) -> None:
-    finite = np.isfinite(values)
-    if not finite.all():
-        row = column.lookback - 1 + int(np.argmin(finite))
-        raise DataError(
-            f"{bars.symbol}: feature {column.name} is undefined at row {row} although {column.lookback} bars precede "
-            f"it; check that no bars are closer together than {bars.timeframe.name}"
-        )
+    Args:
+        rows: consecutive rows of the matrix.
+        start: index of the first of them.
+        columns: of the matrix.
+        bars: what it was made from.
+    """
+    if np.isfinite(rows.sum()) and start >= max(column.lookback for column in columns) - 1:
+        return
+    for j, column in enumerate(columns):
+        n_blank = max(column.lookback - 1 - start, 0)
+        rows[:n_blank, j] = np.nan
+        finite = np.isfinite(rows[n_blank:, j])
+        if not finite.all():
+            row = start + n_blank + int(np.argmin(finite))
+            raise DataError(
+                f"{bars.symbol}: feature {column.name} is undefined at row {row} although {column.lookback} bars "
+                f"precede it; check that no bars are closer together than {bars.timeframe.name}"
+            )

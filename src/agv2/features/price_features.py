@@ -1,6 +1,5 @@
 """Shapes and moves of single bars: returns, ranges, wicks and gaps."""
 
-import math
 from typing import NamedTuple
 
 import numpy as np
@@ -8,7 +7,7 @@ import numpy as np
 from agv2.core.arrays import FloatArray
 from agv2.core.jit import kernel
 
-__all__ = ["WickFractions", "log_range", "log_return", "opening_gap", "wick_fractions"]
+__all__ = ["WickFractions", "log_return", "opening_gap", "wick_fractions"]
 
 
 class WickFractions(NamedTuple):
@@ -21,11 +20,11 @@ class WickFractions(NamedTuple):
 
 
 @kernel
-def log_return(close: FloatArray, horizon: int) -> FloatArray:
+def log_return(log_close: FloatArray, horizon: int) -> FloatArray:
     """Log return over the last `horizon` bars.
 
     Args:
-        close: (n_bars,) closes, all > 0.
+        log_close: (n_bars,) natural logs of closes.
         horizon: bars back, >= 1.
 
     Returns:
@@ -33,22 +32,11 @@ def log_return(close: FloatArray, horizon: int) -> FloatArray:
 
     Known at: the close of bar t, from the closes of bars t - horizon and t.
     """
-    returns = np.full(close.size, np.nan)
-    for t in range(horizon, close.size):
-        returns[t] = math.log(close[t] / close[t - horizon])
+    returns = np.empty(log_close.size)
+    returns[:horizon] = np.nan
+    for t in range(horizon, log_close.size):
+        returns[t] = log_close[t] - log_close[t - horizon]
     return returns
-
-
-@kernel
-def log_range(high: FloatArray, low: FloatArray) -> FloatArray:
-    """Log of high over low of each bar, >= 0.
-
-    Known at: the close of bar t, from that bar alone.
-    """
-    spans = np.empty(high.size)
-    for t in range(high.size):
-        spans[t] = math.log(high[t] / low[t])
-    return spans
 
 
 @kernel
@@ -74,12 +62,13 @@ def wick_fractions(open_: FloatArray, high: FloatArray, low: FloatArray, close: 
 
 
 @kernel
-def opening_gap(open_: FloatArray, close: FloatArray) -> FloatArray:
-    """Log of each open over the close before it; NaN for the first bar.
+def opening_gap(log_open: FloatArray, log_close: FloatArray) -> FloatArray:
+    """Log of each open over the close before it, from their natural logs; NaN for the first bar.
 
     Known at: the open of bar t, from that open and the close of bar t - 1.
     """
-    gaps = np.full(open_.size, np.nan)
-    for t in range(1, open_.size):
-        gaps[t] = math.log(open_[t] / close[t - 1])
+    gaps = np.empty(log_open.size)
+    gaps[:1] = np.nan
+    for t in range(1, log_open.size):
+        gaps[t] = log_open[t] - log_close[t - 1]
     return gaps

@@ -10,7 +10,7 @@ from agv2.core.arrays import FloatArray, IntArray
 from agv2.core.jit import kernel
 from agv2.core.timeframes import utc_offset_ns
 
-__all__ = ["SESSIONS", "CyclicTime", "day_of_week", "session_flags", "time_of_day"]
+__all__ = ["SESSIONS", "bar_clock", "session_flags"]
 
 SESSIONS = {
     "asia": ("Asia/Tokyo", 9, 18),
@@ -22,25 +22,22 @@ SESSIONS = {
 _CLOCK_ZONE = "America/New_York"  # the clock that metals, indices and FX roll by
 _NS_PER_MINUTE = 60_000_000_000
 _NS_PER_HOUR = 60 * _NS_PER_MINUTE
-_NS_PER_DAY = 24 * _NS_PER_HOUR
 _HOURS_PER_BLOCK = 8760
 _NS_PER_BLOCK = _HOURS_PER_BLOCK * _NS_PER_HOUR
-_THURSDAY = 3  # 1970-01-01, Monday being 0
-
-# From the scalar functions: numpy's vector ones may differ in the last bit with an element's place in the array.
-_DAY_SINE = np.array([math.sin(2 * math.pi * minute / 1440) for minute in range(1440)])
-_DAY_COSINE = np.array([math.cos(2 * math.pi * minute / 1440) for minute in range(1440)])
-_WEEK_SINE = np.array([math.sin(2 * math.pi * day / 7) for day in range(7)])
-_WEEK_COSINE = np.array([math.cos(2 * math.pi * day / 7) for day in range(7)])
+_DAY_MINUTES = 1440
+_WEEK_MINUTES = 7 * _DAY_MINUTES
+_THURSDAY = 3 * _DAY_MINUTES  # 1970-01-01, Monday being 0
 
 
-class CyclicTime(NamedTuple):
-    """A repeating moment as a point on the unit circle, so that the end of a cycle lies beside its start."""
+class BarClock(NamedTuple):
+    """What the stamps of bars say; each cycle is a circle, so that its end lies beside its start."""
 
-    sine: FloatArray
-    """(n_bars,) in [-1, 1]."""
-    cosine: FloatArray
-    """(n_bars,) in [-1, 1]."""
+    session_flags: FloatArray
+    """(n_sessions, n_bars) 1 for bars that open while the session is open, else 0."""
+    time_of_day: FloatArray
+    """(2, n_bars) sine and cosine of the New York time of day, midnight at (0, 1)."""
+    day_of_week: FloatArray
+    """(2, n_bars) sine and cosine of the New York weekday, Monday at (0, 1)."""
 
 
 def session_flags(ts_ns: IntArray, session: str) -> FloatArray:
@@ -55,89 +52,87 @@ def session_flags(ts_ns: IntArray, session: str) -> FloatArray:
 
     Known at: the open of bar t.
     """
-    zone, opens_hour, closes_hour = SESSIONS[session]
-    return _flags(ts_ns, _zone_offsets(ts_ns, zone), opens_hour * 60, closes_hour * 60)
+    return bar_clock(ts_ns).session_flags[list(SESSIONS).index(session)]
 
 
-def time_of_day(ts_ns: IntArray) -> CyclicTime:
-    """New York time of day at which each bar opens, midnight at (0, 1).
-
-    Args:
-        ts_ns: (n_bars,) bar opens, nanoseconds UTC.
-
-    Known at: the open of bar t.
-    """
-    return _minutes_on_circle(ts_ns, _zone_offsets(ts_ns, _CLOCK_ZONE), _DAY_SINE, _DAY_COSINE)
-
-
-def day_of_week(ts_ns: IntArray) -> CyclicTime:
-    """New York weekday on which each bar opens, Monday at (0, 1).
+def bar_clock(ts_ns: IntArray) -> BarClock:
+    """Sessions and New York time at which each bar opens.
 
     Args:
         ts_ns: (n_bars,) bar opens, nanoseconds UTC.
 
     Known at: the open of bar t.
     """
-    return _weekdays_on_circle(ts_ns, _zone_offsets(ts_ns, _CLOCK_ZONE), _WEEK_SINE, _WEEK_COSINE)
+    zones = [zone for zone, _, _ in SESSIONS.values()] + 4 * [_CLOCK_ZONE]
+    distinct = sorted(set(zones))
+    zone_of_column = np.array([distinct.index(zone) for zone in zones])
+    first_hour, offsets_ns = _zone_offsets(ts_ns, tuple(distinct))
+    columns = _looked_up(ts_ns, first_hour, offsets_ns, _week_tables(), zone_of_column)
+    return BarClock(columns[:-4], columns[-4:-2], columns[-2:])
 
 
-class _ZoneOffsets(NamedTuple):
-    """Local time minus UTC at each hour from the first on."""
+@functools.cache
+def _week_tables() -> FloatArray:
+    """(columns, minutes of a week and an hour) flag of each session, then sine and cosine of the day and of the week."""
+    minutes = np.arange(_WEEK_MINUTES + 60) % _WEEK_MINUTES  # an hour may begin in one week and end in the next
+    hour, weekday = minutes % _DAY_MINUTES // 60, minutes // _DAY_MINUTES
+    flags = [(opens <= hour) & (hour < closes) & (weekday < 5) for _, opens, closes in SESSIONS.values()]
+    day = _circle(_DAY_MINUTES)[:, minutes % _DAY_MINUTES]
+    return np.concatenate([np.array(flags, dtype=np.float64), day, _circle(7)[:, weekday]])
 
-    first_hour: int
-    offset_ns: IntArray
+
+def _circle(n_steps: int) -> FloatArray:
+    """(2, n_steps) sine and cosine."""
+    # From the scalar functions: numpy's vector ones may differ in the last bit with an element's place in the array.
+    angles = [2 * math.pi * step / n_steps for step in range(n_steps)]
+    return np.array([[math.sin(angle) for angle in angles], [math.cos(angle) for angle in angles]])
 
 
-def _zone_offsets(ts_ns: IntArray, zone: str) -> _ZoneOffsets:
-    """Offsets at all hours from the earliest stamp to the latest."""
+def _zone_offsets(ts_ns: IntArray, zones: tuple[str, ...]) -> tuple[int, IntArray]:
+    """First hour since 1970, and (zones, hours) local time minus UTC at it and all others up to the latest stamp."""
     if ts_ns.size == 0:
-        return _ZoneOffsets(0, np.zeros(0, dtype=np.int64))
+        return 0, np.zeros((len(zones), 0), dtype=np.int64)
     first, last = (int(moment) // _NS_PER_BLOCK for moment in (ts_ns.min(), ts_ns.max()))
-    blocks = [_block_offsets(block, zone) for block in range(first, last + 1)]
-    return _ZoneOffsets(first * _HOURS_PER_BLOCK, np.concatenate(blocks))
+    blocks = [_block_offsets(block, zones) for block in range(first, last + 1)]
+    return first * _HOURS_PER_BLOCK, np.concatenate(blocks, axis=1)
 
 
-@functools.lru_cache(maxsize=1024)
-def _block_offsets(block: int, zone: str) -> IntArray:
-    """Offsets at the hours of a block; asking the zone's rules costs more than all the rest."""
+@functools.lru_cache(maxsize=256)
+def _block_offsets(block: int, zones: tuple[str, ...]) -> IntArray:
+    """Offsets at the hours of a block; asking the zones' rules costs more than all the rest."""
     hours = block * _HOURS_PER_BLOCK + np.arange(_HOURS_PER_BLOCK, dtype=np.int64)
-    return utc_offset_ns(hours * _NS_PER_HOUR, zone)
+    return np.array([utc_offset_ns(hours * _NS_PER_HOUR, zone) for zone in zones])
 
 
 @kernel
-def _local_ns(ts_ns: int, offsets: _ZoneOffsets) -> int:
-    """The same moment on the zone's wall clock."""
-    return ts_ns + offsets.offset_ns[ts_ns // _NS_PER_HOUR - offsets.first_hour]  # type: ignore[no-any-return]
-
-
-@kernel
-def _flags(ts_ns: IntArray, offsets: _ZoneOffsets, opens_minute: int, closes_minute: int) -> FloatArray:
-    flags = np.empty(ts_ns.size)
+def _looked_up(
+    ts_ns: IntArray, first_hour: int, offsets_ns: IntArray, tables: FloatArray, zone_of_column: IntArray
+) -> FloatArray:
+    """(columns, n_bars) what each table says of the minute of the week on the wall clock of its zone."""
+    n_zones = offsets_ns.shape[0]
+    columns = np.empty((tables.shape[0], ts_ns.size))
+    week_minutes = np.empty((n_zones, ts_ns.size), dtype=np.int64)
+    at_hour = np.zeros(n_zones, dtype=np.int64)
+    hour_began_ns = 0
+    known = False
     for t in range(ts_ns.size):
-        local_ns = _local_ns(ts_ns[t], offsets)
-        day = local_ns // _NS_PER_DAY
-        minute = (local_ns - day * _NS_PER_DAY) // _NS_PER_MINUTE
-        is_open = opens_minute <= minute < closes_minute and (day + _THURSDAY) % 7 < 5
-        flags[t] = 1.0 if is_open else 0.0
-    return flags
-
-
-@kernel
-def _minutes_on_circle(ts_ns: IntArray, offsets: _ZoneOffsets, sine: FloatArray, cosine: FloatArray) -> CyclicTime:
-    found = CyclicTime(np.empty(ts_ns.size), np.empty(ts_ns.size))
-    for t in range(ts_ns.size):
-        local_ns = _local_ns(ts_ns[t], offsets)
-        minute = local_ns % _NS_PER_DAY // _NS_PER_MINUTE
-        found.sine[t] = sine[minute]
-        found.cosine[t] = cosine[minute]
-    return found
-
-
-@kernel
-def _weekdays_on_circle(ts_ns: IntArray, offsets: _ZoneOffsets, sine: FloatArray, cosine: FloatArray) -> CyclicTime:
-    found = CyclicTime(np.empty(ts_ns.size), np.empty(ts_ns.size))
-    for t in range(ts_ns.size):
-        weekday = (_local_ns(ts_ns[t], offsets) // _NS_PER_DAY + _THURSDAY) % 7
-        found.sine[t] = sine[weekday]
-        found.cosine[t] = cosine[weekday]
-    return found
+        since_ns = ts_ns[t] - hour_began_ns
+        # Most bars lie in the hour of the one before.
+        if not known or since_ns < 0 or since_ns >= _NS_PER_HOUR:
+            hour = ts_ns[t] // _NS_PER_HOUR
+            hour_began_ns = hour * _NS_PER_HOUR
+            since_ns = ts_ns[t] - hour_began_ns
+            known = True
+            for zone in range(n_zones):
+                local_ns = hour_began_ns + offsets_ns[zone, hour - first_hour]
+                at_hour[zone] = (local_ns // _NS_PER_MINUTE + _THURSDAY) % _WEEK_MINUTES
+        minute = since_ns // _NS_PER_MINUTE
+        for zone in range(n_zones):
+            week_minutes[zone, t] = at_hour[zone] + minute
+    for j in range(tables.shape[0]):
+        table = tables[j]
+        minutes = week_minutes[zone_of_column[j]]
+        column = columns[j]
+        for t in range(ts_ns.size):
+            column[t] = table[minutes[t]]
+    return columns

@@ -8,6 +8,7 @@ import numpy as np
 from agv2.core.arrays import FloatArray, IntArray
 from agv2.core.jit import kernel
 from agv2.features.level_pivots import Pivots, add_pivot, after_bar, no_pivots, pivot_weight
+from agv2.features.natural_log import natural_log
 
 __all__ = [
     "HEAT_COLUMNS",
@@ -16,6 +17,7 @@ __all__ = [
     "fractal_pivots",
     "heat_map",
     "level_density",
+    "log_strength",
     "nearest_levels",
 ]
 
@@ -32,7 +34,6 @@ HEAT_COLUMNS = HEATMAP_BINS // 2
 STRENGTH_LIMIT = 6.0
 """Largest log strength: some four hundred fresh pivots at one price."""
 _BIN_SIGMAS = 2.0 * HALF_WIDTH_SIGMAS / HEATMAP_BINS
-_STRONGEST = math.expm1(STRENGTH_LIMIT)
 _BANDWIDTH_SIGMAS = 0.75
 _REACH_SIGMAS = 5.0 * _BANDWIDTH_SIGMAS  # the kernel is cut where it has fallen to 4e-6
 _HALF_LIFE_SHARE = 0.5  # of the memory
@@ -171,6 +172,16 @@ def density_lookback(memory: int = MEMORY_BARS) -> int:
 
 
 @kernel
+def log_strength(strength: FloatArray) -> FloatArray:
+    """Log of one plus each strength, >= 0, at most `STRENGTH_LIMIT`; NaN stays."""
+    logs = natural_log(1.0 + strength)
+    for i in range(logs.size):
+        if logs[i] > STRENGTH_LIMIT:
+            logs[i] = STRENGTH_LIMIT
+    return logs
+
+
+@kernel
 def heat_map(density: FloatArray) -> FloatArray:
     """The density as features: a row for each volatility up and down, on a log scale.
 
@@ -183,14 +194,12 @@ def heat_map(density: FloatArray) -> FloatArray:
 
     Known at: when the density is.
     """
-    n_bars = density.shape[0]
-    heat = np.empty((HEAT_COLUMNS, n_bars))
-    for t in range(n_bars):
+    heat = np.empty((HEAT_COLUMNS, density.shape[0]))
+    for t in range(density.shape[0]):
         for j in range(HEAT_COLUMNS):
-            mean = 0.5 * (density[t, 2 * j] + density[t, 2 * j + 1])
-            heat[j, t] = math.log1p(mean) if mean < _STRONGEST else STRENGTH_LIMIT
-            if math.isnan(mean):
-                heat[j, t] = math.nan
+            heat[j, t] = 0.5 * (density[t, 2 * j] + density[t, 2 * j + 1])
+    for j in range(HEAT_COLUMNS):
+        heat[j] = log_strength(heat[j])
     return heat
 
 

@@ -6,19 +6,19 @@ import numpy as np
 
 from agv2.core.arrays import FloatArray
 from agv2.core.jit import kernel
-from agv2.features.price_features import log_range, log_return
+from agv2.features.price_features import log_return
 from agv2.features.rolling import windowed_mean
 
 __all__ = ["average_true_range", "parkinson_volatility", "realized_volatility"]
 
 
-def realized_volatility(close: FloatArray, lookback: int) -> FloatArray:
+def realized_volatility(log_close: FloatArray, lookback: int) -> FloatArray:
     """Root mean square of the last `lookback` one-bar log returns.
 
     The mean return is taken as zero: over a few dozen bars it is noise, and a drift is movement too.
 
     Args:
-        close: (n_bars,) closes, all > 0.
+        log_close: (n_bars,) natural logs of closes.
         lookback: returns per estimate, >= 1.
 
     Returns:
@@ -26,16 +26,16 @@ def realized_volatility(close: FloatArray, lookback: int) -> FloatArray:
 
     Known at: the close of bar t, from the closes of bars t - lookback .. t.
     """
-    returns = log_return(close, 1)
+    returns = log_return(log_close, 1)
     return np.sqrt(windowed_mean(returns * returns, lookback))
 
 
-def parkinson_volatility(high: FloatArray, low: FloatArray, lookback: int) -> FloatArray:
+def parkinson_volatility(log_high: FloatArray, log_low: FloatArray, lookback: int) -> FloatArray:
     """Volatility implied by the high-low range of the last `lookback` bars.
 
     Args:
-        high: (n_bars,) bar highs, all > 0.
-        low: (n_bars,) bar lows, 0 < low <= high.
+        log_high: (n_bars,) natural logs of bar highs.
+        log_low: (n_bars,) natural logs of bar lows, <= log_high.
         lookback: bars per estimate, >= 1.
 
     Returns:
@@ -44,20 +44,22 @@ def parkinson_volatility(high: FloatArray, low: FloatArray, lookback: int) -> Fl
     Known at: the close of bar t, from bars t - lookback + 1 .. t.
     Source: Parkinson (1980), Journal of Business 53(1), 61-65.
     """
-    spans = log_range(high, low)
+    spans = log_high - log_low
     return np.sqrt(windowed_mean(spans * spans, lookback) / (4.0 * math.log(2.0)))
 
 
-def average_true_range(high: FloatArray, low: FloatArray, close: FloatArray, lookback: int) -> FloatArray:
+def average_true_range(
+    log_high: FloatArray, log_low: FloatArray, log_close: FloatArray, lookback: int
+) -> FloatArray:
     """Mean true range of the last `lookback` bars as a log return.
 
     A bar's true range runs from the higher of its high and the close before to the lower of its low and that
     close, so a gap counts. It is a plain mean of the window, not Wilder's endless average.
 
     Args:
-        high: (n_bars,) bar highs.
-        low: (n_bars,) bar lows, > 0.
-        close: (n_bars,) closes.
+        log_high: (n_bars,) natural logs of bar highs.
+        log_low: (n_bars,) natural logs of bar lows.
+        log_close: (n_bars,) natural logs of closes.
         lookback: bars per mean, >= 1.
 
     Returns:
@@ -66,12 +68,13 @@ def average_true_range(high: FloatArray, low: FloatArray, close: FloatArray, loo
     Known at: the close of bar t, from bars t - lookback .. t.
     Source: Wilder (1978), New Concepts in Technical Trading Systems, for the true range.
     """
-    return windowed_mean(_true_range(high, low, close), lookback)
+    return windowed_mean(_true_range(log_high, log_low, log_close), lookback)
 
 
 @kernel
-def _true_range(high: FloatArray, low: FloatArray, close: FloatArray) -> FloatArray:
-    ranges = np.full(high.size, np.nan)
-    for t in range(1, high.size):
-        ranges[t] = math.log(max(high[t], close[t - 1]) / min(low[t], close[t - 1]))
+def _true_range(log_high: FloatArray, log_low: FloatArray, log_close: FloatArray) -> FloatArray:
+    ranges = np.empty(log_high.size)
+    ranges[:1] = np.nan
+    for t in range(1, log_high.size):
+        ranges[t] = max(log_high[t], log_close[t - 1]) - min(log_low[t], log_close[t - 1])
     return ranges
