@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from agv2.features.rolling import windowed_mean
+from agv2.features.rolling import windowed_mean, windowed_means
 
 
 @pytest.mark.parametrize("lookback", [1, 2, 7, 256])
@@ -28,3 +28,14 @@ def test_an_unknown_value_spoils_only_the_windows_that_hold_it() -> None:
 
 def test_a_series_shorter_than_the_window_has_no_mean() -> None:
     assert np.isnan(windowed_mean(np.ones(3), 4)).all()
+
+
+def test_a_mean_is_the_same_whatever_other_windows_are_asked_for() -> None:
+    values = np.random.default_rng(3).normal(size=3000)
+    together = windowed_means(values, (12, 256, 1, 100))
+    for lookback, found in zip((12, 256, 1, 100), together, strict=True):
+        assert found.tobytes() == windowed_mean(values, lookback).tobytes()
+
+
+def test_no_values_have_no_means() -> None:
+    assert windowed_means(np.empty(0), (3, 5)).shape == (2, 0)

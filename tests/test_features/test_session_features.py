@@ -1,10 +1,11 @@
 import datetime
+import math
 from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
 
-from agv2.features.session_features import SESSIONS, day_of_week, session_flags, time_of_day
+from agv2.features.session_features import SESSIONS, bar_clock, session_flags
 
 
 def stamp(text: str) -> int:
@@ -52,12 +53,30 @@ def test_every_hour_of_a_year_agrees_with_the_wall_clock(session: str) -> None:
 
 def test_time_of_day_is_a_circle_in_new_york() -> None:
     midnight, six, noon = (stamp(f"2020-07-15T{hour}:00") for hour in ("04", "10", "16"))
-    circle = time_of_day(np.array([midnight, six, noon]))
-    np.testing.assert_allclose(circle.sine, [0.0, 1.0, 0.0], atol=1e-15)
-    np.testing.assert_allclose(circle.cosine, [1.0, 0.0, -1.0], atol=1e-15)
+    sine, cosine = bar_clock(np.array([midnight, six, noon])).time_of_day
+    np.testing.assert_allclose(sine, [0.0, 1.0, 0.0], atol=1e-15)
+    np.testing.assert_allclose(cosine, [1.0, 0.0, -1.0], atol=1e-15)
 
 
 def test_weekdays_lie_evenly_on_a_circle_from_monday() -> None:
     days = np.array([stamp(f"2020-07-{day}T12:00") for day in range(13, 20)])
-    circle = day_of_week(days)
-    np.testing.assert_allclose(np.arctan2(circle.sine, circle.cosine) % (2 * np.pi), 2 * np.pi * np.arange(7) / 7)
+    sine, cosine = bar_clock(days).day_of_week
+    np.testing.assert_allclose(np.arctan2(sine, cosine) % (2 * np.pi), 2 * np.pi * np.arange(7) / 7)
+
+
+def test_stamps_in_any_order_and_on_any_minute_agree_with_the_wall_clock() -> None:
+    minutes = np.random.default_rng(0).integers(-30 * 525_600, 30 * 525_600, 3_000)
+    ts_ns = stamp("2000-01-01T00:00") + minutes * 60_000_000_000 + 59_999_999_999
+    clock = bar_clock(ts_ns)
+    for t, moment_ns in enumerate(ts_ns.tolist()):
+        local = datetime.datetime.fromtimestamp(moment_ns // 1_000_000_000, ZoneInfo("America/New_York"))
+        angle = 2 * math.pi * (local.hour * 60 + local.minute) / 1440
+        assert clock.time_of_day[:, t].tolist() == [math.sin(angle), math.cos(angle)]
+        angle = 2 * math.pi * local.weekday() / 7
+        assert clock.day_of_week[:, t].tolist() == [math.sin(angle), math.cos(angle)]
+        assert clock.session_flags[2, t] == (8 <= local.hour < 17 and local.weekday() < 5)
+
+
+def test_no_stamps_say_nothing() -> None:
+    clock = bar_clock(np.empty(0, dtype=np.int64))
+    assert [part.shape for part in clock] == [(3, 0), (2, 0), (2, 0)]

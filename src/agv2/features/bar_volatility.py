@@ -5,7 +5,7 @@ import numpy as np
 from agv2.core.arrays import FloatArray
 from agv2.features.natural_log import natural_log
 from agv2.features.row_blocks import row_blocks
-from agv2.features.volatility import realized_volatility
+from agv2.features.volatility import realized_volatilities
 
 __all__ = ["LOOKBACK", "VOLATILITY_FLOOR", "bar_volatility"]
 
@@ -38,8 +38,7 @@ def bar_volatility(close: FloatArray) -> FloatArray:
     sigma = np.full(close.size, np.nan)
     for block in row_blocks(close.size, LOOKBACK):
         log_close = natural_log(close[block.first : block.stop])
-        fast = realized_volatility(log_close, _FAST_RETURNS)
-        slow = realized_volatility(log_close, _SLOW_RETURNS)
+        fast, slow = realized_volatilities(log_close, (_FAST_RETURNS, _SLOW_RETURNS))
         floored = np.maximum(np.maximum(fast, _SLOW_SHARE * slow), VOLATILITY_FLOOR)
         sigma[block.start : block.stop] = floored[block.start - block.first :]
     return sigma

@@ -11,6 +11,7 @@ from agv2.core.timeframes import SessionCalendar, Timeframe
 from agv2.features import bar_volatility as yardstick
 from agv2.features.coarse_bars import coarse_bars
 from agv2.features.natural_log import natural_log
+from agv2.features.price_features import WickFractions, wick_fractions
 from agv2.features.session_features import BarClock, bar_clock
 from agv2.features.support_resistance import (
     HEAT_COLUMNS,
@@ -20,9 +21,12 @@ from agv2.features.support_resistance import (
     level_density,
     nearest_levels,
 )
-from agv2.features.volatility import realized_volatility
+from agv2.features.volatility import realized_volatilities
 
-__all__ = ["CONTEXT_SIGMA_RETURNS", "FeatureInputs", "base_inputs", "context_inputs", "context_memory"]
+__all__ = ["CONTEXT_SIGMA_RETURNS", "SHORT_RETURNS", "FeatureInputs", "base_inputs", "context_inputs", "context_memory"]
+
+SHORT_RETURNS = 12
+"""Bars behind what a volatility is just now."""
 
 CONTEXT_SIGMA_RETURNS = 60
 """Returns behind a coarse bar's volatility: as far back as the longest return, so that it lengthens no warm-up."""
@@ -35,9 +39,10 @@ _NO_LEVELS = Levels(*4 * (np.empty(0),)), np.empty((HEAT_COLUMNS, 0))
 
 
 class LogPrices(NamedTuple):
-    """Natural logs of prices: a return is a difference of two, and each is taken once."""
+    """Natural logs of prices: a return is a difference of two, so each is taken once."""
 
     open: FloatArray
+    """(n,), as are the next three."""
     high: FloatArray
     low: FloatArray
     close: FloatArray
@@ -46,19 +51,16 @@ class LogPrices(NamedTuple):
 class FeatureInputs(NamedTuple):
     """Bars of one timeframe, base or coarse, with the volatilities that scale their features and with their levels."""
 
-    open: FloatArray
-    """(n,), as are the next three."""
-    high: FloatArray
-    low: FloatArray
-    close: FloatArray
     log: LogPrices
-    """Natural logs of the four."""
+    wicks: WickFractions
     clock: BarClock
-    """Of each bar's open; on a coarse timeframe, of the last base bar inside."""
+    """Of each bar's open; on a coarse timeframe, of the open of the last base bar inside."""
     sigma: FloatArray
     """(n,) volatility of one bar of this timeframe, log return."""
     usual_sigma: FloatArray
     """(n,) what `sigma` is compared with: its longer past, or what the base timeframe's implies."""
+    short_sigma: FloatArray
+    """(n,) realised volatility of the last `SHORT_RETURNS` bars."""
     levels: Levels
     """Nearest levels, in volatilities: in `sigma` on the base timeframe, in `usual_sigma` on a coarse one."""
     heat: FloatArray
@@ -74,13 +76,15 @@ def base_inputs(bars: Bars, sigma: FloatArray, with_levels: bool = True) -> Feat
         with_levels: whether anything reads levels, which cost most of the time; else there are none.
     """
     log = _log_prices(bars.open, bars.high, bars.low, bars.close)
-    usual = np.maximum(realized_volatility(log.close, _USUAL_RETURNS), yardstick.VOLATILITY_FLOOR)
+    short, usual = realized_volatilities(log.close, (SHORT_RETURNS, _USUAL_RETURNS))
+    usual = np.maximum(usual, yardstick.VOLATILITY_FLOOR)
     levels, heat = _NO_LEVELS
     if with_levels:
         density = level_density(bars.high, bars.low, bars.close, sigma, MEMORY_BARS)
         levels, heat = nearest_levels(density), heat_map(density)
     clock = bar_clock(bars.ts_ns)
-    return FeatureInputs(bars.open, bars.high, bars.low, bars.close, log, clock, sigma, usual, levels, heat)
+    wicks = wick_fractions(bars.open, bars.high, bars.low, bars.close)
+    return FeatureInputs(log, wicks, clock, sigma, usual, short, levels, heat)
 
 
 def context_inputs(
@@ -102,13 +106,14 @@ def context_inputs(
     """
     view = coarse_bars(bars, coarse, calendar)
     log = _log_prices(view.open, view.high, view.low, view.close)
-    sigma = np.maximum(realized_volatility(log.close, CONTEXT_SIGMA_RETURNS), yardstick.VOLATILITY_FLOOR)
+    short, sigma = realized_volatilities(log.close, (SHORT_RETURNS, CONTEXT_SIGMA_RETURNS))
+    sigma = np.maximum(sigma, yardstick.VOLATILITY_FLOOR)
     implied = base_sigma[view.last_base_bar] * math.sqrt(coarse.minutes / bars.timeframe.minutes)
     clock = bar_clock(bars.ts_ns[view.last_base_bar])
     density = level_density(view.high, view.low, view.close, implied, context_memory(bars.timeframe, coarse))
     levels, heat = nearest_levels(density), heat_map(density)
-    inputs = FeatureInputs(view.open, view.high, view.low, view.close, log, clock, sigma, implied, levels, heat)
-    return inputs, view.last_closed
+    wicks = wick_fractions(view.open, view.high, view.low, view.close)
+    return FeatureInputs(log, wicks, clock, sigma, implied, short, levels, heat), view.last_closed
 
 
 def context_memory(base: Timeframe, coarse: Timeframe) -> int:

@@ -16,6 +16,7 @@ from agv2.features import bar_volatility as yardstick
 from agv2.features import support_resistance as sr
 from agv2.features.feature_inputs import (
     CONTEXT_SIGMA_RETURNS,
+    SHORT_RETURNS,
     FeatureInputs,
     base_inputs,
     context_inputs,
@@ -24,14 +25,13 @@ from agv2.features.feature_inputs import (
 from agv2.features.feature_rows import write_rows, write_seen_rows
 from agv2.features.feature_spec import FeatureColumn, FeatureSpec, Reads
 from agv2.features.natural_log import natural_log
-from agv2.features.price_features import log_return, opening_gap, wick_fractions
+from agv2.features.price_features import log_return, opening_gap
 from agv2.features.row_blocks import row_blocks
 from agv2.features.session_features import SESSIONS
-from agv2.features.volatility import average_true_range, parkinson_volatility, realized_volatility
+from agv2.features.volatility import average_true_range, parkinson_volatility
 
 __all__ = ["FEATURES", "FeatureMatrix", "compute_features", "feature_columns"]
 
-_SHORT = 12
 _SCALED_LIMIT = 20.0  # beyond it lie weekend gaps and stale feeds that jump: how far is of no use
 _LOG_RATIO_LIMIT = 6.0
 _FLOOR = yardstick.VOLATILITY_FLOOR
@@ -41,24 +41,22 @@ _MINUTES_PER_DAY = 1440
 _Function = Callable[[FeatureInputs], FloatArray]
 
 
-def _scaled(name: str, meaning: str, lookback: int, function: _Function, low: float = -_SCALED_LIMIT) -> FeatureSpec:
-    """A move in volatilities of one bar."""
+def _scaled(
+    name: str, meaning: str, lookback: int, function: _Function, low: float = -_SCALED_LIMIT, n_bars: int = 1
+) -> FeatureSpec:
+    """A move in volatilities, of `n_bars` bars in a random walk."""
+    root_bars = math.sqrt(n_bars)
 
     def in_sigmas(inputs: FeatureInputs) -> FloatArray:
-        return _in_sigmas(function(inputs), inputs.sigma, low)
+        return _in_sigmas(function(inputs), inputs.sigma, low, root_bars)
 
     return FeatureSpec(name, meaning, in_sigmas, lookback, "sigma", low, _SCALED_LIMIT)
 
 
 def _return_over(horizon: int) -> FeatureSpec:
-    """The last `horizon` bars' return, in volatilities that such a return would have in a random walk."""
     meaning = f"return over {horizon} bar{'s' if horizon > 1 else ''}, over the square root of their number"
-    function = functools.partial(_root_scaled_return, horizon=horizon)
-    return _scaled(f"log_return_{horizon}", meaning, horizon + 1, function)
-
-
-def _root_scaled_return(inputs: FeatureInputs, horizon: int) -> FloatArray:
-    return log_return(inputs.log.close, horizon) * (1.0 / math.sqrt(horizon))
+    name = f"log_return_{horizon}"
+    return _scaled(name, meaning, horizon + 1, lambda i: log_return(i.log.close, horizon), n_bars=horizon)
 
 
 def _wick(name: str, meaning: str, function: _Function) -> FeatureSpec:
@@ -107,11 +105,11 @@ def _heat(column: int) -> FeatureSpec:
 
 
 @kernel
-def _in_sigmas(moves: FloatArray, sigma: FloatArray, low: float) -> FloatArray:
-    """Moves in volatilities, from `low` to the limit; NaN stays."""
+def _in_sigmas(moves: FloatArray, sigma: FloatArray, low: float, root_bars: float) -> FloatArray:
+    """Moves in `root_bars` volatilities, from `low` to the limit; NaN stays."""
     found = np.empty(moves.size)
     for t in range(moves.size):
-        move = np.divide(moves[t], sigma[t])  # Python's division asks each time whether it is by zero
+        move = np.divide(moves[t], root_bars * sigma[t])  # Python's division asks each time whether it is by zero
         found[t] = low if move < low else (_SCALED_LIMIT if move > _SCALED_LIMIT else move)
     return found
 
@@ -134,19 +132,19 @@ FEATURES: tuple[FeatureSpec, ...] = (
     *(_return_over(horizon) for horizon in (1, 3, 12, 60)),
     _scaled("opening_gap", "open against the close before", 2, lambda i: opening_gap(i.log.open, i.log.close)),
     _scaled("range", "high against low", 1, lambda i: i.log.high - i.log.low, low=0.0),
-    _wick("upper_wick", "high to the top of the body", lambda i: wick_fractions(i.open, i.high, i.low, i.close).upper),
-    _wick("lower_wick", "bottom of the body to low", lambda i: wick_fractions(i.open, i.high, i.low, i.close).lower),
+    _wick("upper_wick", "high to the top of the body", lambda i: i.wicks.upper),
+    _wick("lower_wick", "bottom of the body to low", lambda i: i.wicks.lower),
     _ratio(
-        "realized_volatility", f"realised volatility of {_SHORT} bars against the yardstick",
-        _SHORT + 1, lambda i: realized_volatility(i.log.close, _SHORT),
+        "realized_volatility", f"realised volatility of {SHORT_RETURNS} bars against the yardstick",
+        SHORT_RETURNS + 1, lambda i: i.short_sigma,
     ),
     _ratio(
-        "parkinson_volatility", f"volatility of {_SHORT} bars by their ranges against the yardstick",
-        _SHORT, lambda i: parkinson_volatility(i.log.high, i.log.low, _SHORT),
+        "parkinson_volatility", f"volatility of {SHORT_RETURNS} bars by their ranges against the yardstick",
+        SHORT_RETURNS, lambda i: parkinson_volatility(i.log.high, i.log.low, SHORT_RETURNS),
     ),
     _ratio(
-        "average_true_range", f"mean true range of {_SHORT} bars against the yardstick",
-        _SHORT + 1, lambda i: average_true_range(i.log.high, i.log.low, i.log.close, _SHORT),
+        "average_true_range", f"mean true range of {SHORT_RETURNS} bars against the yardstick",
+        SHORT_RETURNS + 1, lambda i: average_true_range(i.log.high, i.log.low, i.log.close, SHORT_RETURNS),
     ),
     _ratio(
         "usual_volatility", "volatility of 256 bars, on a context that implied by base bars, against the yardstick",

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 __all__ = ["RowBlock", "row_blocks"]
 
-_ROWS = 8192
+_ROWS = 12_000
 
 
 class RowBlock(NamedTuple):

@@ -93,14 +93,15 @@ def _zone_offsets(ts_ns: IntArray, zones: tuple[str, ...]) -> tuple[int, IntArra
     if ts_ns.size == 0:
         return 0, np.zeros((len(zones), 0), dtype=np.int64)
     first, last = (int(moment) // _NS_PER_BLOCK for moment in (ts_ns.min(), ts_ns.max()))
-    blocks = [_block_offsets(block, zones) for block in range(first, last + 1)]
-    return first * _HOURS_PER_BLOCK, np.concatenate(blocks, axis=1)
+    return first * _HOURS_PER_BLOCK, _block_offsets(first, last, zones)
 
 
 @functools.lru_cache(maxsize=256)
-def _block_offsets(block: int, zones: tuple[str, ...]) -> IntArray:
-    """Offsets at the hours of a block; asking the zones' rules costs more than all the rest."""
-    hours = block * _HOURS_PER_BLOCK + np.arange(_HOURS_PER_BLOCK, dtype=np.int64)
+def _block_offsets(first: int, last: int, zones: tuple[str, ...]) -> IntArray:
+    """Offsets at the hours of some blocks; asking the zones' rules costs more than all the rest."""
+    if first < last:
+        return np.concatenate([_block_offsets(block, block, zones) for block in range(first, last + 1)], axis=1)
+    hours = first * _HOURS_PER_BLOCK + np.arange(_HOURS_PER_BLOCK, dtype=np.int64)
     return np.array([utc_offset_ns(hours * _NS_PER_HOUR, zone) for zone in zones])
 
 

@@ -7,27 +7,31 @@ import numpy as np
 from agv2.core.arrays import FloatArray
 from agv2.core.jit import kernel
 from agv2.features.price_features import log_return
-from agv2.features.rolling import windowed_mean
+from agv2.features.rolling import windowed_mean, windowed_means
 
-__all__ = ["average_true_range", "parkinson_volatility", "realized_volatility"]
+__all__ = ["average_true_range", "parkinson_volatility", "realized_volatilities", "realized_volatility"]
 
 
 def realized_volatility(log_close: FloatArray, lookback: int) -> FloatArray:
-    """Root mean square of the last `lookback` one-bar log returns.
+    """Root mean square of the last `lookback` one-bar log returns, as `realized_volatilities` has it."""
+    return realized_volatilities(log_close, (lookback,))[0]
+
+
+def realized_volatilities(log_close: FloatArray, lookbacks: tuple[int, ...]) -> FloatArray:
+    """Root mean square of the last one-bar log returns, for each of some lookbacks.
 
     The mean return is taken as zero: over a few dozen bars it is noise, and a drift is movement too.
 
     Args:
         log_close: (n_bars,) natural logs of closes.
-        lookback: returns per estimate, >= 1.
+        lookbacks: returns per estimate, each >= 1.
 
     Returns:
-        (n_bars,) log return per bar; NaN for the first `lookback` bars, 0 where price stood still.
+        (n_lookbacks, n_bars) log return per bar; NaN for the first `lookback` bars, 0 where price stood still.
 
     Known at: the close of bar t, from the closes of bars t - lookback .. t.
     """
-    returns = log_return(log_close, 1)
-    return np.sqrt(windowed_mean(returns * returns, lookback))
+    return _root_mean_squares(log_return(log_close, 1), lookbacks)
 
 
 def parkinson_volatility(log_high: FloatArray, log_low: FloatArray, lookback: int) -> FloatArray:
@@ -44,8 +48,7 @@ def parkinson_volatility(log_high: FloatArray, log_low: FloatArray, lookback: in
     Known at: the close of bar t, from bars t - lookback + 1 .. t.
     Source: Parkinson (1980), Journal of Business 53(1), 61-65.
     """
-    spans = log_high - log_low
-    return np.sqrt(windowed_mean(spans * spans, lookback) / (4.0 * math.log(2.0)))
+    return _root_mean_squares(log_high - log_low, (lookback,))[0] / math.sqrt(4.0 * math.log(2.0))
 
 
 def average_true_range(
@@ -78,3 +81,7 @@ def _true_range(log_high: FloatArray, log_low: FloatArray, log_close: FloatArray
     for t in range(1, log_high.size):
         ranges[t] = max(log_high[t], log_close[t - 1]) - min(log_low[t], log_close[t - 1])
     return ranges
+
+
+def _root_mean_squares(values: FloatArray, lookbacks: tuple[int, ...]) -> FloatArray:
+    return np.sqrt(windowed_means(values * values, lookbacks))
