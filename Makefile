@@ -38,6 +38,7 @@ parity:
 bench:
 	$(PYTHON) benchmarks/speed.py --record
 	$(PYTHON) benchmarks/resampling.py --record
+	$(PYTHON) benchmarks/features.py --record
 	$(PYTHON) benchmarks/archive.py --record
 	$(PYTHON) benchmarks/store.py
 

@@ -4,18 +4,24 @@
     python benchmarks/features.py --record   also append it to benchmarks/history.csv
 
 One thread each. Rounds of the two sides alternate; figures are medians of bars a second. The basic features are the
-columns of the base timeframe and the volatility that scales them, twenty in all; polars makes the same columns from
-the same bars with its own expressions. The numpy heat map sums an exponential per pivot and bin, given the pivots and
-their weights, and is timed on fewer bars; both are checked against each other first.
+columns of the base timeframe that read no levels and the volatility that scales them, twenty in all, made as
+`compute_features` makes them: rows of 32-bit numbers. polars makes the same columns from the same bars with its own
+expressions, lazily, so that it takes what they share only once; it keeps them as columns of 64 bits, and is spared the
+turning into rows. The numpy heat map sums an exponential per pivot and bin, given the pivots and their weights, and is
+timed on fewer bars. Both are checked against ours first. The whole matrix has no peer: its yardstick is polars' twenty
+columns.
 """
 
 import argparse
+import cProfile
 import csv
 import datetime
+import functools
 import importlib.metadata
 import math
 import os
 import platform
+import pstats
 import statistics
 import time
 from collections.abc import Callable
@@ -27,12 +33,16 @@ os.environ.setdefault("POLARS_MAX_THREADS", "1")  # read once, as polars is impo
 import numpy as np
 import polars as pl
 
-from agv2.core.arrays import FloatArray, IntArray
+from agv2.core.arrays import Float32Array, FloatArray, IntArray
 from agv2.core.bars import Bars
+from agv2.core.timeframes import SessionCalendar
 from agv2.data.synthetic import synthetic_bars
-from agv2.features.bar_volatility import VOLATILITY_FLOOR, bar_volatility
-from agv2.features.feature_spec import FeatureInputs
-from agv2.features.pipeline import FEATURES
+from agv2.features.bar_volatility import LOOKBACK, VOLATILITY_FLOOR, bar_volatility
+from agv2.features.feature_inputs import base_inputs
+from agv2.features.feature_rows import write_rows
+from agv2.features.feature_spec import Reads
+from agv2.features.pipeline import FEATURES, compute_features
+from agv2.features.row_blocks import row_blocks
 from agv2.features.session_features import SESSIONS
 from agv2.features.support_resistance import (
     HALF_WIDTH_SIGMAS,
@@ -42,10 +52,11 @@ from agv2.features.support_resistance import (
     fractal_pivots,
     level_density,
 )
-from agv2.features.volatility import realized_volatility
 
-ROUNDS, SEED, N_BARS, N_NAIVE = 7, 7, 500_000, 3_000
+ROUNDS, SEED, N_BARS, N_NAIVE, N_COSTS = 7, 7, 500_000, 3_000, 16
 GRID = (np.arange(HEATMAP_BINS) + 0.5) * 2.0 * HALF_WIDTH_SIGMAS / HEATMAP_BINS - HALF_WIDTH_SIGMAS
+BASIC = [spec for spec in FEATURES if spec.reads is not Reads.LEVELS]
+EVERY_DAY = SessionCalendar(0, "UTC", 365.0, None, weekend_nights=True)
 HISTORY = Path(__file__).with_name("history.csv")
 
 
@@ -63,20 +74,18 @@ class Line(NamedTuple):
         return self.ours_per_s / self.yardstick_per_s
 
 
-def basic_inputs(bars: Bars) -> FeatureInputs:
-    """What the features of the base timeframe are made from, volatility included."""
+def basic_features(bars: Bars) -> tuple[FloatArray, Float32Array]:
+    """Volatility, and (n_bars, 19) the columns that it scales."""
     sigma = bar_volatility(bars.close)
-    usual = np.maximum(realized_volatility(bars.close, 256), VOLATILITY_FLOOR)
-    return FeatureInputs(bars.ts_ns, bars.open, bars.high, bars.low, bars.close, sigma, usual)
+    rows = np.empty((len(bars), len(BASIC)), dtype=np.float32)
+    for block in row_blocks(len(bars), LOOKBACK):
+        read = slice(block.first, block.stop)
+        inputs = base_inputs(bars.slice(block.first, block.stop), sigma[read], with_levels=False)
+        write_rows(BASIC, inputs, rows[block.start : block.stop])
+    return sigma, rows
 
 
-def basic_features(bars: Bars) -> dict[str, FloatArray]:
-    """The columns by name."""
-    inputs = basic_inputs(bars)
-    return {"sigma": inputs.sigma} | {spec.name: spec.function(inputs) for spec in FEATURES}
-
-
-def polars_features(frame: pl.DataFrame) -> pl.DataFrame:
+def polars_features(frame: pl.LazyFrame) -> pl.DataFrame:
     """The same columns as expressions."""
     open_, high, low, close, sigma = (pl.col(name) for name in ("open", "high", "low", "close", "sigma"))
     one = (close / close.shift(1)).log()
@@ -118,7 +127,8 @@ def polars_features(frame: pl.DataFrame) -> pl.DataFrame:
         "day_of_week_sine": week_angle.sin(),
         "day_of_week_cosine": week_angle.cos(),
     }
-    return frame.with_columns(sigma=yardstick).select("sigma", *(each.alias(name) for name, each in columns.items()))
+    named = (each.alias(name) for name, each in columns.items())
+    return frame.with_columns(sigma=yardstick).select("sigma", *named).collect()
 
 
 class Pivots(NamedTuple):
@@ -190,15 +200,22 @@ def alternate(
     return Line(work, yardstick, statistics.median(rates[0]), statistics.median(rates[1]))
 
 
-def compare_basic(bars: Bars) -> Line:
-    """Twenty basic features against polars."""
+def compare_basic(bars: Bars) -> list[Line]:
+    """Twenty basic features against polars, and the whole matrix."""
     prices = {name: getattr(bars, name) for name in ("open", "high", "low", "close")}
-    frame = pl.DataFrame({"ts": pl.Series(bars.ts_ns.astype("datetime64[ns]")).dt.replace_time_zone("UTC"), **prices})
-    ours, theirs = basic_features(bars), polars_features(frame)
+    stamps = pl.Series(bars.ts_ns.astype("datetime64[ns]")).dt.replace_time_zone("UTC")
+    frame = pl.LazyFrame({"ts": stamps, **prices})
+    (sigma, rows), theirs = basic_features(bars), polars_features(frame)
+    ours = {"sigma": sigma} | {spec.name: column for spec, column in zip(BASIC, rows.T, strict=True)}
+    assert list(ours) == theirs.columns
     for name, values in ours.items():
         np.testing.assert_allclose(theirs[name].to_numpy()[400:], values[400:], rtol=1e-6, atol=1e-6, err_msg=name)
-    work = f"{len(ours)} basic features"
-    return alternate(work, "polars", lambda: basic_features(bars), lambda: polars_features(frame), N_BARS, N_BARS)
+    work, whole = f"{len(ours)} basic features", f"whole matrix, {len(compute_features(bars, EVERY_DAY).names)} features"
+    peer = functools.partial(polars_features, frame)
+    return [
+        alternate(work, "polars", lambda: basic_features(bars), peer, N_BARS, N_BARS),
+        alternate(whole, f"polars, {work}", lambda: compute_features(bars, EVERY_DAY), peer, N_BARS, N_BARS),
+    ]
 
 
 def compare_density(bars: Bars) -> Line:
@@ -219,19 +236,12 @@ def compare_density(bars: Bars) -> Line:
 
 
 def where_time_goes(bars: Bars) -> list[tuple[str, float]]:
-    """Nanoseconds a bar of each basic feature, best of a few."""
-    inputs = basic_inputs(bars)
-    work: list[tuple[str, Callable[[], Any]]] = [("volatilities", lambda: basic_inputs(bars))]
-    work += [(spec.name, lambda spec=spec: spec.function(inputs)) for spec in FEATURES]  # type: ignore[misc]
-    costs = []
-    for name, side in work:
-        best = math.inf
-        for _ in range(4):
-            began = time.perf_counter()
-            side()
-            best = min(best, time.perf_counter() - began)
-        costs.append((name, 1e9 * best / len(bars)))
-    return costs
+    """Nanoseconds a bar in each function itself while the whole matrix is made, the longest first."""
+    profile = cProfile.Profile()
+    profile.runcall(compute_features, bars, EVERY_DAY)
+    stats = pstats.Stats(profile).get_stats_profile().func_profiles
+    costs = [(name.strip("<>"), 1e9 * each.tottime / len(bars)) for name, each in stats.items()]
+    return sorted(costs, key=lambda cost: -cost[1])[:N_COSTS]
 
 
 def main() -> None:
@@ -240,13 +250,15 @@ def main() -> None:
     parser.add_argument("--record", action="store_true", help=f"append to {HISTORY.name}")
     record = parser.parse_args().record
     bars = synthetic_bars("noise", N_BARS, SEED, "5m")
-    lines = [compare_basic(bars), compare_density(bars.slice(0, 100_000))]
+    lines = [*compare_basic(bars), compare_density(bars.slice(0, 100_000))]
     for line in lines:
         print(  # noqa: T201 - the output of this script
             f"{line.work:<44} {line.ours_per_s:>14,.0f}/s  {line.ratio:>8.2f} x {line.yardstick}"
             f" ({line.yardstick_per_s:,.0f}/s)"
         )
-    for name, cost in where_time_goes(bars):
+    costs = where_time_goes(bars)
+    print(f"Where the time of the whole matrix goes, the {len(costs)} functions that take most:")  # noqa: T201
+    for name, cost in costs:
         print(f"  {name:<42} {cost:>10.1f} ns a bar")  # noqa: T201
     if record:
         today = datetime.datetime.now(datetime.UTC).date().isoformat()  # noqa: TID251 - when it was measured
