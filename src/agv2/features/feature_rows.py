@@ -1,4 +1,4 @@
-"""Features of single columns become rows of the matrix."""
+"""Features, computed column by column, as rows of the matrix."""
 
 from collections.abc import Sequence
 
@@ -40,5 +40,7 @@ def write_seen_rows(coarse_rows: Float32Array, visible: IntArray, rows: Float32A
         rows: (n_rows, n_features) filled.
     """
     for t in range(visible.size):
-        for j in range(rows.shape[1]):
-            rows[t, j] = coarse_rows[visible[t], j] if visible[t] >= 0 else np.nan
+        if visible[t] < 0:
+            rows[t] = np.nan
+        else:
+            rows[t] = coarse_rows[visible[t]]

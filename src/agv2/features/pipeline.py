@@ -7,10 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from agv2.core.arrays import Float32Array, FloatArray, IntArray
+from agv2.core.arrays import Float32Array, FloatArray
 from agv2.core.bars import Bars
 from agv2.core.errors import DataError
-from agv2.core.jit import kernel
 from agv2.core.timeframes import SessionCalendar, Timeframe, context_timeframes
 from agv2.features import bar_volatility as yardstick
 from agv2.features import support_resistance as sr
@@ -24,17 +23,14 @@ from agv2.features.feature_inputs import (
 )
 from agv2.features.feature_rows import write_rows, write_seen_rows
 from agv2.features.feature_spec import FeatureColumn, FeatureSpec, Reads
-from agv2.features.natural_log import natural_log
 from agv2.features.price_features import log_return, opening_gap
 from agv2.features.row_blocks import row_blocks
+from agv2.features.scaling import LOG_RATIO_LIMIT, SCALED_LIMIT, in_sigmas, log_ratio
 from agv2.features.session_features import SESSIONS
 from agv2.features.volatility import average_true_range, parkinson_volatility
 
 __all__ = ["FEATURES", "FeatureMatrix", "compute_features", "feature_columns"]
 
-_SCALED_LIMIT = 20.0  # beyond it lie weekend gaps and stale feeds that jump: how far is of no use
-_LOG_RATIO_LIMIT = 6.0
-_FLOOR = yardstick.VOLATILITY_FLOOR
 _DAYS_BETWEEN_CLOCK_CHANGES = 182
 _MINUTES_PER_DAY = 1440
 
@@ -42,15 +38,15 @@ _Function = Callable[[FeatureInputs], FloatArray]
 
 
 def _scaled(
-    name: str, meaning: str, lookback: int, function: _Function, low: float = -_SCALED_LIMIT, n_bars: int = 1
+    name: str, meaning: str, lookback: int, function: _Function, low: float = -SCALED_LIMIT, n_bars: int = 1
 ) -> FeatureSpec:
     """A move in volatilities, of `n_bars` bars in a random walk."""
     root_bars = math.sqrt(n_bars)
 
-    def in_sigmas(inputs: FeatureInputs) -> FloatArray:
-        return _in_sigmas(function(inputs), inputs.sigma, low, root_bars)
+    def scaled(inputs: FeatureInputs) -> FloatArray:
+        return in_sigmas(function(inputs), inputs.sigma, root_bars, low)
 
-    return FeatureSpec(name, meaning, in_sigmas, lookback, "sigma", low, _SCALED_LIMIT)
+    return FeatureSpec(name, meaning, scaled, lookback, "sigma", low, SCALED_LIMIT)
 
 
 def _return_over(horizon: int) -> FeatureSpec:
@@ -66,10 +62,10 @@ def _wick(name: str, meaning: str, function: _Function) -> FeatureSpec:
 def _ratio(name: str, meaning: str, lookback: int, function: _Function) -> FeatureSpec:
     """A volatility estimate against the yardstick, log."""
 
-    def log_ratio(inputs: FeatureInputs) -> FloatArray:
-        return _log_ratio(function(inputs), inputs.sigma)
+    def ratio(inputs: FeatureInputs) -> FloatArray:
+        return log_ratio(function(inputs), inputs.sigma)
 
-    return FeatureSpec(name, meaning, log_ratio, lookback, "log ratio", -_LOG_RATIO_LIMIT, _LOG_RATIO_LIMIT)
+    return FeatureSpec(name, meaning, ratio, lookback, "log ratio", -LOG_RATIO_LIMIT, LOG_RATIO_LIMIT)
 
 
 def _clock(name: str, meaning: str, unit: str, low: float, function: _Function) -> FeatureSpec:
@@ -102,30 +98,6 @@ def _heat(column: int) -> FeatureSpec:
     meaning = f"density of levels {low:+d} to {low + 1:+d} volatilities from the close"
     unit = "log strength"
     return _level(f"heatmap_{column:02d}", meaning, unit, sr.STRENGTH_LIMIT, lambda i: i.heat[column])
-
-
-@kernel
-def _in_sigmas(moves: FloatArray, sigma: FloatArray, low: float, root_bars: float) -> FloatArray:
-    """Moves in `root_bars` volatilities, from `low` to the limit; NaN stays."""
-    found = np.empty(moves.size)
-    for t in range(moves.size):
-        move = np.divide(moves[t], root_bars * sigma[t])  # Python's division asks each time whether it is by zero
-        found[t] = low if move < low else (_SCALED_LIMIT if move > _SCALED_LIMIT else move)
-    return found
-
-
-@kernel
-def _log_ratio(estimate: FloatArray, reference: FloatArray) -> FloatArray:
-    """Log of `estimate` over `reference`, finite where price stood still; NaN stays."""
-    ratios = np.empty(estimate.size)
-    for t in range(estimate.size):
-        floored = _FLOOR if estimate[t] < _FLOOR else estimate[t]
-        ratios[t] = np.divide(floored, reference[t])
-    logs = natural_log(ratios)
-    for t in range(logs.size):
-        log = logs[t]
-        logs[t] = -_LOG_RATIO_LIMIT if log < -_LOG_RATIO_LIMIT else (_LOG_RATIO_LIMIT if log > _LOG_RATIO_LIMIT else log)
-    return logs
 
 
 FEATURES: tuple[FeatureSpec, ...] = (

@@ -12,7 +12,8 @@ _BLOCK_BARS = 1024  # a block of sums stays in the nearest cache
 
 def windowed_mean(values: FloatArray, lookback: int) -> FloatArray:
     """Mean of the last `lookback` values, as `windowed_means` has it."""
-    return windowed_means(values, (lookback,))[0]
+    means: FloatArray = windowed_means(values, (lookback,))[0]
+    return means
 
 
 @kernel

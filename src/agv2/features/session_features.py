@@ -52,7 +52,8 @@ def session_flags(ts_ns: IntArray, session: str) -> FloatArray:
 
     Known at: the open of bar t.
     """
-    return bar_clock(ts_ns).session_flags[list(SESSIONS).index(session)]
+    flags: FloatArray = bar_clock(ts_ns).session_flags[list(SESSIONS).index(session)]
+    return flags
 
 
 def bar_clock(ts_ns: IntArray) -> BarClock:
@@ -73,7 +74,7 @@ def bar_clock(ts_ns: IntArray) -> BarClock:
 
 @functools.cache
 def _week_tables() -> FloatArray:
-    """(columns, minutes of a week and an hour) flag of each session, then sine and cosine of the day and of the week."""
+    """(columns, minutes of a week and an hour) flag of each session, sine and cosine of the day and of the week."""
     minutes = np.arange(_WEEK_MINUTES + 60) % _WEEK_MINUTES  # an hour may begin in one week and end in the next
     hour, weekday = minutes % _DAY_MINUTES // 60, minutes // _DAY_MINUTES
     flags = [(opens <= hour) & (hour < closes) & (weekday < 5) for _, opens, closes in SESSIONS.values()]

@@ -14,7 +14,8 @@ __all__ = ["average_true_range", "parkinson_volatility", "realized_volatilities"
 
 def realized_volatility(log_close: FloatArray, lookback: int) -> FloatArray:
     """Root mean square of the last `lookback` one-bar log returns, as `realized_volatilities` has it."""
-    return realized_volatilities(log_close, (lookback,))[0]
+    volatility: FloatArray = realized_volatilities(log_close, (lookback,))[0]
+    return volatility
 
 
 def realized_volatilities(log_close: FloatArray, lookbacks: tuple[int, ...]) -> FloatArray:
@@ -48,12 +49,11 @@ def parkinson_volatility(log_high: FloatArray, log_low: FloatArray, lookback: in
     Known at: the close of bar t, from bars t - lookback + 1 .. t.
     Source: Parkinson (1980), Journal of Business 53(1), 61-65.
     """
-    return _root_mean_squares(log_high - log_low, (lookback,))[0] / math.sqrt(4.0 * math.log(2.0))
+    volatility: FloatArray = _root_mean_squares(log_high - log_low, (lookback,))[0] / math.sqrt(4.0 * math.log(2.0))
+    return volatility
 
 
-def average_true_range(
-    log_high: FloatArray, log_low: FloatArray, log_close: FloatArray, lookback: int
-) -> FloatArray:
+def average_true_range(log_high: FloatArray, log_low: FloatArray, log_close: FloatArray, lookback: int) -> FloatArray:
     """Mean true range of the last `lookback` bars as a log return.
 
     A bar's true range runs from the higher of its high and the close before to the lower of its low and that
