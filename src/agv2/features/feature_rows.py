@@ -11,8 +11,6 @@ from agv2.features.feature_spec import FeatureSpec
 
 __all__ = ["write_rows", "write_seen_rows"]
 
-_TILE_ROWS = 16  # as many numbers as a cache line holds
-
 
 def write_rows(specs: Sequence[FeatureSpec], inputs: FeatureInputs, rows: Float32Array) -> None:
     """Each feature of the newest bars.
