@@ -51,6 +51,8 @@ class PreparedMarket:
     notes: tuple[str, ...]
     accepted_defects: tuple[str, ...] = ()
     """Errors of the file that the user accepted, one sentence each."""
+    asides: tuple[str, ...] = ()
+    """What went wrong on this machine without moving a number: told, but in no result."""
 
     def tape(self, stop: int, market_rows: Float32Array) -> MarketTape:
         """The market before bar `stop`, as simulations read it.
@@ -127,8 +129,9 @@ def _prepare(
         content_hash=loaded.content_hash if most_bars is None else f"{loaded.content_hash}[:{most_bars}]",
         sha256=loaded.sha256,
         path=path,
-        notes=(*(f"{bars.symbol}: {note}" for note in admitted.notes), *market.notes, *problems),
+        notes=(*(f"{bars.symbol}: {note}" for note in admitted.notes), *market.notes),
         accepted_defects=admitted.accepted,
+        asides=tuple(problems),
     )
 
 

@@ -84,7 +84,7 @@ def _carry_out(
     count = ledger.count_before(plan.trial, among=state["earlier_trials"])
     stages = stages_of(plan)
     with run_log(request.out, plan.trial), torch_threads(1), RunProgress(stages, quiet=request.quiet) as progress:
-        for note in plan.notes:
+        for note in (*plan.notes, *(aside for market in plan.markets for aside in market.asides)):
             progress.note(note)
         walked = walk(plan, store, progress)
         first = RunStart(int(state["started_ns"]), [PassedCheck(**check) for check in state["leak_checks"]])
