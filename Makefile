@@ -6,7 +6,7 @@ BIN ?= .venv/bin/
 endif
 PYTHON = $(BIN)python
 
-.PHONY: check format lint types contracts test test-slow parity bench docs demo pins
+.PHONY: check format lint types contracts test test-slow parity bench docs demo notebooks pins
 
 check: lint types contracts test
 
@@ -47,6 +47,10 @@ docs:
 
 demo:
 	$(PYTHON) -m agv2.app.cli.main demo
+
+# Needs the extra: python bootstrap.py install --with jupyterlab
+notebooks:
+	$(PYTHON) tools/run_notebooks.py
 
 pins:
 	$(PYTHON) tools/pin_requirements.py

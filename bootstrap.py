@@ -27,6 +27,8 @@ import sys
 
 PYTHON_FROM, PYTHON_BELOW = (3, 11), (3, 14)
 DISK_GB, CUDA_DISK_GB = 4, 12
+TORCH_GB, PACKAGES_GB = 0.7, 1.1
+EXTRAS_GB = {"dev": 0.5, "jupyterlab": 0.3, "playwright": 0.2}  # those that add what a person would notice
 JOBS = {
     "demo": ["-m", "agv2.app.cli.main", "demo"],
     "test": ["-m", "pytest", "-q", "-n", "2"],
@@ -150,14 +152,16 @@ def prepare(machine, extras):
     extras = sorted(installed_extras.union(extras))
     require_room(machine)
     log = os.path.join(machine.root, LOG)
-    machine.say("AGV2: %s, about 1.8 GB to install%s. Details go to %s." % (venv, _with(extras), LOG))
+    packages_gb = PACKAGES_GB + sum(EXTRAS_GB.get(extra, 0.0) for extra in extras)
+    size = "about %.1f GB to install%s" % (TORCH_GB + packages_gb, _with(extras))
+    machine.say("AGV2: %s, %s. Details go to %s." % (venv, size, LOG))
     machine.say("[1/3] environment")
     if machine.output([python, "-m", "pip", "--version"]) is None:  # absent, or left half-made
         _require_success(machine.install([machine.python, "-m", "venv", "--clear", venv], log), "making %s" % venv, log)
-    machine.say("[2/3] torch, about 0.7 GB")
+    machine.say("[2/3] torch, about %.1f GB" % TORCH_GB)
     pip = [python, "-m", "pip", "install", "--disable-pip-version-check"]
     _require_success(machine.install(pip + torch_source(machine, python), log), "installing torch", log)
-    machine.say("[3/3] everything else, about 0.9 GB")
+    machine.say("[3/3] everything else, about %.1f GB" % packages_gb)
     here = "." + ("[%s]" % ",".join(extras) if extras else "")
     _require_success(machine.install(pip + ["-r", "requirements.txt", "-e", here], log), "installing the packages", log)
     with open(stamp, "w") as record:

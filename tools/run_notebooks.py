@@ -8,6 +8,8 @@ second run on the same machine gives the same file. Needs the extra `jupyterlab`
 """
 
 import argparse
+import base64
+import io
 import os
 import sys
 import tempfile
@@ -20,6 +22,7 @@ from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import KernelManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
+from PIL import Image
 
 __all__ = ["main", "run_notebook"]
 
@@ -80,7 +83,17 @@ def run_notebook(notebook: Any, directory: Path) -> str | None:
         for output in cell.get("outputs", ()):
             if output.get("name") == "stderr":
                 return f"cell {number} warns: {output.text.strip().splitlines()[-1]}"
+            if "image/png" in output.get("data", {}):
+                output.data["image/png"] = _with_a_palette(output.data["image/png"])
     return None
+
+
+def _with_a_palette(png: str) -> str:
+    """The same picture in at most 256 colours: a third of the size, and charts do not have more."""
+    kept = io.BytesIO()
+    picture = Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB")
+    picture.quantize(256, dither=Image.Dither.NONE).save(kept, format="PNG", optimize=True)
+    return base64.b64encode(kept.getvalue()).decode("ascii")
 
 
 if __name__ == "__main__":

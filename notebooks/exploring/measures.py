@@ -69,6 +69,18 @@ class Information(NamedTuple):
     shuffled: FloatArray
     """(n_shuffles, n_features) the same with the label moved to other bars."""
 
+    @property
+    def surprise(self) -> FloatArray:
+        """(n_features,) how far above its own mean by chance each lies, in standard deviations of chance."""
+        surprise: FloatArray = (self.bits - self.shuffled.mean(axis=0)) / self.shuffled.std(axis=0, ddof=1)
+        return surprise
+
+    @property
+    def best_by_chance(self) -> float:
+        """Surprise that the best of all features stays below in 95 % of the shuffles."""
+        scaled = (self.shuffled - self.shuffled.mean(axis=0)) / self.shuffled.std(axis=0, ddof=1)
+        return float(np.quantile(scaled.max(axis=1), 0.95))
+
 
 def information_about(
     features: FloatArray, label: IntArray, n_shuffles: int, rng: np.random.Generator, n_bins: int = 8

@@ -5,15 +5,18 @@ from collections.abc import Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import ListedColormap
 
 from agv2.core.arrays import FloatArray, IntArray
 from agv2.core.bars import Bars
 from agv2.features.session_features import SESSIONS, session_flags
-from agv2.features.support_resistance import HALF_WIDTH_SIGMAS
+from agv2.features.support_resistance import HALF_WIDTH_SIGMAS, Levels
 from exploring.style import COLOURS
 
-__all__ = ["candles", "dates_below", "heat_behind", "shade_classes", "shade_sessions"]
+__all__ = ["candles", "dates_below", "heat_behind", "level_marks", "shade_classes", "shade_sessions"]
 
+PALE = ListedColormap(plt.get_cmap("Purples")(np.linspace(0.0, 0.7, 128)))
+"""Pale enough for candles to be seen before it."""
 SESSION_COLOURS = {"asia": COLOURS["yellow"], "london": COLOURS["green"], "new_york": COLOURS["sky"]}
 
 
@@ -86,8 +89,29 @@ def heat_behind(axes: Axes, bars: Bars, sigma: FloatArray, density: FloatArray) 
         for close, unit, row in zip(bars.close, sigma, density, strict=True)
     ]
     edges = np.arange(len(bars) + 1) - 0.5
-    mesh = axes.pcolormesh(
-        edges, np.exp(prices), np.log1p(np.array(columns).T)[:-1], cmap="YlOrBr", shading="flat", rasterized=True
-    )
+    mesh = axes.pcolormesh(edges, np.exp(prices), np.log1p(np.array(columns).T)[:-1], cmap=PALE, shading="flat")
+    axes.set_facecolor("#EDEDED")  # farther than the density reaches
     plt.colorbar(mesh, ax=axes, label="log(1 + density of levels)", pad=0.01)
     axes.set_ylim(np.exp(prices[0]), np.exp(prices[-1]))
+
+
+def level_marks(axes: Axes, bars: Bars, sigma: FloatArray, levels: Levels, rows: slice) -> None:
+    """A short line at the nearest level above and below each close, as known at it; none where there is no level.
+
+    Args:
+        axes: counts bars.
+        bars: what is shown.
+        sigma: (n_bars,) volatility of one bar's log return.
+        levels: of the whole history.
+        rows: where in it the bars shown lie.
+    """
+    x = np.arange(len(bars))
+    for sign, distance, strength, colour in (
+        (1.0, levels.above[rows], levels.above_strength[rows], COLOURS["black"]),
+        (-1.0, levels.below[rows], levels.below_strength[rows], COLOURS["green"]),
+    ):
+        price = bars.close * np.exp(sign * distance * sigma)
+        there = strength > 0.0
+        label = "nearest level above" if sign > 0 else "nearest level below"
+        axes.hlines(price[there], x[there] - 0.5, x[there] + 0.5, color=colour, linewidth=1.3, label=label)
+    axes.legend(loc="upper left", frameon=True, framealpha=0.9, edgecolor="white")

@@ -26,7 +26,7 @@ def use_style() -> None:
     plt.rcParams.update(
         {
             "figure.figsize": (9.6, 3.6),
-            "figure.dpi": 88,
+            "figure.dpi": 104,
             "figure.facecolor": "white",
             "figure.constrained_layout.use": True,
             "savefig.facecolor": "white",
@@ -61,6 +61,9 @@ def conclude(text: str) -> None:
 
 
 def table(heads: tuple[str, ...], rows: list[tuple[Any, ...]]) -> None:
-    """Rows below their heads; the first column is text, the others are numbers or words on the right."""
-    lines = [heads, (":--", *["--:"] * (len(heads) - 1)), *rows]
-    display(Markdown("\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)))
+    """Rows below their heads; columns of numbers stand on the right."""
+    cells = [tuple(str(cell) for cell in row) for row in rows]
+    columns = zip(*cells, strict=True)
+    sides = tuple("--:" if all(cell[:1] in "+-–.0123456789" for cell in column) else ":--" for column in columns)
+    lines = "\n".join("| " + " | ".join(line) + " |" for line in (heads, sides, *cells))
+    display(Markdown(lines))
