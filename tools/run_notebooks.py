@@ -74,7 +74,7 @@ def run_notebook(notebook: Any, directory: Path) -> str | None:
         try:
             client.execute(env=os.environ | {"IPYTHONDIR": empty})
         except CellExecutionError as error:
-            return f"a cell failed: {str(error).strip().splitlines()[-1]}"
+            return f"a cell failed: {error.ename}: {error.evalue}"
         finally:
             kernel.shutdown_kernel(now=True)
     notebook.metadata = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
