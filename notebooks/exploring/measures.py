@@ -72,14 +72,17 @@ class Information(NamedTuple):
     @property
     def surprise(self) -> FloatArray:
         """(n_features,) how far above its own mean by chance each lies, in standard deviations of chance."""
-        surprise: FloatArray = (self.bits - self.shuffled.mean(axis=0)) / self.shuffled.std(axis=0, ddof=1)
-        return surprise
+        return self._scaled(self.bits)
 
     @property
     def best_by_chance(self) -> float:
         """Surprise that the best of all features stays below in 95 % of the shuffles."""
-        scaled = (self.shuffled - self.shuffled.mean(axis=0)) / self.shuffled.std(axis=0, ddof=1)
-        return float(np.quantile(scaled.max(axis=1), 0.95))
+        return float(np.quantile(self._scaled(self.shuffled).max(axis=1), 0.95))
+
+    def _scaled(self, bits: FloatArray) -> FloatArray:
+        spread = self.shuffled.std(axis=0, ddof=1)
+        scaled: FloatArray = (bits - self.shuffled.mean(axis=0)) / np.where(spread > 0.0, spread, 1.0)
+        return scaled
 
 
 def information_about(

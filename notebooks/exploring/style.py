@@ -1,11 +1,12 @@
 """One look for all pictures of the notebooks: white ground, so that they can be read in a dark page too."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import matplotlib.pyplot as plt
 from IPython.display import Markdown, display
 
-__all__ = ["COLOURS", "conclude", "table", "use_style"]
+__all__ = ["COLOURS", "between", "conclude", "table", "use_style"]
 
 COLOURS = {
     "blue": "#0072B2",
@@ -53,6 +54,13 @@ def use_style() -> None:
             "ytick.labelsize": 8,
         }
     )
+
+
+def between(values: Iterable[float], form: str) -> str:
+    """The least and the largest of `values` as `least to largest`, or the one number where they print alike."""
+    known = list(values)
+    low, high = format(min(known), form), format(max(known), form)
+    return low if low == high else f"{low} to {high}"
 
 
 def conclude(text: str) -> None:
