@@ -8,6 +8,7 @@ import numpy as np
 from agv2.core.arrays import FloatArray, IntArray
 from agv2.core.errors import ShapeError
 from agv2.core.jit import kernel
+from agv2.features.natural_log import natural_log
 from agv2.features.support_resistance import Levels
 
 __all__ = ["HORIZON", "Pattern", "breakout_labels"]
@@ -62,7 +63,7 @@ def breakout_labels(
     """
     if len({array.size for array in (high, low, close, sigma, *levels)}) != 1:
         raise ShapeError(f"expected one length, found {close.size} closes and {levels.above.size} levels")
-    return _patterns(_logs(high), _logs(low), _logs(close), sigma, levels, horizon)
+    return _patterns(natural_log(high), natural_log(low), natural_log(close), sigma, levels, horizon)
 
 
 @kernel
@@ -97,12 +98,3 @@ def _patterns(
                 patterns[t] = 2
                 break
     return patterns
-
-
-@kernel
-def _logs(prices: FloatArray) -> FloatArray:
-    """One by one: numpy's vector logarithm may differ in the last bit with a price's place in the array."""
-    logs = np.empty(prices.size)
-    for t in range(prices.size):
-        logs[t] = math.log(prices[t])
-    return logs

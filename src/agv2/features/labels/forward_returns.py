@@ -6,6 +6,7 @@ import numpy as np
 
 from agv2.core.arrays import FloatArray
 from agv2.core.errors import ShapeError
+from agv2.features.natural_log import natural_log
 
 __all__ = ["HORIZONS", "forward_returns"]
 
@@ -32,7 +33,7 @@ def forward_returns(close: FloatArray, sigma: FloatArray, horizons: tuple[int, .
     """
     if close.shape != sigma.shape:
         raise ShapeError(f"close has {close.size} values, sigma {sigma.size}")
-    log_close = np.log(close)
+    log_close = natural_log(close)
     returns = np.full((close.size, len(horizons)), np.nan)
     for j, horizon in enumerate(horizons):
         ahead = log_close[horizon:] - log_close[:-horizon]

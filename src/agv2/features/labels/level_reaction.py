@@ -8,6 +8,7 @@ import numpy as np
 from agv2.core.arrays import FloatArray, IntArray
 from agv2.core.errors import ShapeError
 from agv2.core.jit import kernel
+from agv2.features.natural_log import natural_log
 
 __all__ = ["HORIZON", "REACTION_BINS", "Reaction", "level_reactions"]
 
@@ -62,7 +63,7 @@ def level_reactions(
     """
     if not high.size == low.size == close.size == sigma.size:
         raise ShapeError(f"expected one length, found {high.size}, {low.size}, {close.size} and {sigma.size}")
-    up, down, now = _logs(high), _logs(low), _logs(close)
+    up, down, now = natural_log(high), natural_log(low), natural_log(close)
     reactions = np.full((close.size, REACTION_BINS), int(Reaction.UNKNOWN), dtype=np.int64)
     half = REACTION_BINS // 2
     _reactions_above(up, down, now, sigma, horizon, reactions[:, half:])
@@ -97,12 +98,3 @@ def _reactions_above(
             if not is_reached and reactions[t, j] == 0:
                 reactions[t, j + 1 :] = 0  # bands further out were not reached either
                 break
-
-
-@kernel
-def _logs(prices: FloatArray) -> FloatArray:
-    """One by one: numpy's vector logarithm may differ in the last bit with a price's place in the array."""
-    logs = np.empty(prices.size)
-    for t in range(prices.size):
-        logs[t] = math.log(prices[t])
-    return logs
