@@ -52,7 +52,7 @@ class Settings:
             profile: name of the run profile.
         """
         used: dict[str, BaseModel] = {
-            "encoder": self.encoder,
+            "encoder": self.encoder.in_effect,
             "rl_policy": self.rl_policy,
             "risk": self.risk.active,
             "profile": self.backtest.profiles[profile],  # type: ignore[index]  # one of the five names

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from agv2.models.backbones.config import LstmConfig, TcnConfig, TransformerConfig
 from agv2.utils.config import Config
 
 __all__ = ["EncoderConfig", "HeadWeights"]
@@ -24,13 +25,16 @@ class HeadWeights(Config):
 class EncoderConfig(Config):
     """The encoder, its heads and its training, apart from the number of steps.
 
-    The number of gradient steps belongs to the run profile, because it is what a run's time depends on.
+    The number of gradient steps belongs to the run profile, because it is what a run's time depends on. Of the groups
+    `tcn`, `transformer` and `lstm` only that of the backbone has any effect.
     """
 
-    backbone: Literal["tcn"] = "tcn"
+    backbone: Literal["tcn", "transformer", "lstm"] = "tcn"
     window: PositiveInt = 512
     channels: PositiveInt = 64
-    kernel: Annotated[int, Field(ge=2)] = 3
+    tcn: TcnConfig = TcnConfig()
+    transformer: TransformerConfig = TransformerConfig()
+    lstm: LstmConfig = LstmConfig()
     embedding_dim: PositiveInt = 256
     head_channels: PositiveInt = 64
     horizons: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (1, 3, 12)
@@ -51,17 +55,29 @@ class EncoderConfig(Config):
     embargo_bars: Annotated[int, Field(ge=0)] = 0
 
     @property
-    def dilations(self) -> tuple[int, ...]:
-        """Dilation of each residual block, after the stem, so that the receptive field is exactly `window`.
+    def exact_in_one_pass(self) -> bool:
+        """Whether one pass over a history equals window after window, but for rounding."""
+        return self.backbone != "lstm" or self.lstm.rows_per_start == 1
 
-        Doubling from 1; the last one makes up the rest.
-        """
-        left = (self.window - 2) // (self.kernel - 1)
-        dilations: list[int] = []
-        while left > 0:
-            dilations.append(min(2 ** len(dilations), left))
-            left -= dilations[-1]
-        return tuple(dilations)
+    @property
+    def in_effect(self) -> "EncoderConfig":
+        """The same encoder with the shipped settings for what other backbones than its own have."""
+        others = {"tcn": TcnConfig(), "transformer": TransformerConfig(), "lstm": LstmConfig()}
+        del others[self.backbone]
+        return self.model_copy(update=others)
+
+    def shortened(self, window: int, channels: int) -> "EncoderConfig":
+        """A network of the same kind, of about `window` bars and `channels` channels, or as it was if that is less."""
+        window = min(self.window, getattr(self, self.backbone).fitting_window(window))
+        if self.backbone == "transformer":
+            channels = self.transformer.fitting_channels(channels)
+        return self.model_copy(
+            update={
+                "window": window,
+                "channels": min(self.channels, channels),
+                "mask_span": min(self.mask_span, max(1, window // 2)),
+            }
+        )
 
     @property
     def quantile_outputs(self) -> int:
@@ -75,11 +91,23 @@ class EncoderConfig(Config):
             raise ValueError(f"quantile_levels must rise strictly within (0, 1) and hold 0.5, got {levels}")
         if list(self.horizons) != sorted(set(self.horizons)):
             raise ValueError(f"horizons must rise strictly, got {self.horizons}")
-        if self.window < 2 or (self.window - 2) % (self.kernel - 1):
-            raise ValueError(
-                f"window {self.window} cannot be met exactly by kernels of {self.kernel}: "
-                f"window - 2 must be a multiple of {self.kernel - 1}"
-            )
+        self._require_met_exactly()
         if self.mask_span >= self.window:
             raise ValueError(f"mask_span {self.mask_span} must be shorter than the window {self.window}")
         return self
+
+    def _require_met_exactly(self) -> None:
+        """Refuse a network that would read fewer or more bars than the window, or cannot be built."""
+        fitting = getattr(self, self.backbone).fitting_window(self.window)
+        if fitting != self.window:
+            what = {
+                "tcn": f"kernels of {self.tcn.kernel}: window - 2 must be a multiple of {self.tcn.kernel - 1}",
+                "transformer": f"{self.transformer.layers} layers, each of which must look back at least a bar",
+                "lstm": "an lstm, which needs two bars",
+            }[self.backbone]
+            raise ValueError(f"window {self.window} cannot be met exactly by {what}; the next that can is {fitting}")
+        if self.backbone == "transformer" and self.channels % self.transformer.heads:
+            raise ValueError(
+                f"channels {self.channels} cannot be shared equally by transformer.heads {self.transformer.heads}; "
+                f"the next number that can is {self.transformer.fitting_channels(self.channels)}"
+            )

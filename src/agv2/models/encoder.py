@@ -1,82 +1,35 @@
-"""The temporal convolution network that turns bars into a state."""
+"""The network that turns bars into a state."""
 
+from collections.abc import Iterator
 from typing import cast
 
-import torch
 from torch import Tensor, nn
 
+from agv2.core.errors import ConfigError
+from agv2.models.backbones.lstm import RecurrentBlock
+from agv2.models.backbones.tcn import CausalConvolution, ConvolutionBlock
+from agv2.models.backbones.transformer import AttentionBlock
 from agv2.models.config import EncoderConfig
 
 __all__ = ["StageOneEncoder"]
 
 
-class CausalConvolution(nn.Module):
-    """Dilated convolution without padding, time-major: (B, T, in) -> (B, T - (kernel - 1)·dilation, out).
-
-    One matrix product per tap, on shifted views. On a CPU that is several times faster than `conv1d`, dilated or not.
-    """
-
-    def __init__(self, inputs: int, outputs: int, kernel: int, dilation: int) -> None:
-        super().__init__()
-        self.kernel, self.dilation = kernel, dilation
-        self.taps = nn.Parameter(torch.empty(kernel, outputs, inputs))
-        self.bias = nn.Parameter(torch.zeros(outputs))
-        bound = (kernel * inputs) ** -0.5
-        nn.init.uniform_(self.taps, -bound, bound)
-
-    def forward(self, x: Tensor) -> Tensor:
-        steps = x.shape[1] - (self.kernel - 1) * self.dilation
-        total = nn.functional.linear(x.narrow(1, 0, steps), self.taps[0], self.bias)
-        for k in range(1, self.kernel):
-            total = total + nn.functional.linear(x.narrow(1, k * self.dilation, steps), self.taps[k])
-        return total
-
-
-class ChannelDropout(nn.Module):
-    """Leaves out whole channels of a chunk, (B, T, C): cheaper than single numbers, and neighbours cannot fill in."""
-
-    def __init__(self, probability: float) -> None:
-        super().__init__()
-        self.keep = 1.0 - probability
-
-    def forward(self, x: Tensor) -> Tensor:
-        if not self.training or self.keep == 1.0:
-            return x
-        return x * (torch.empty(x.shape[0], 1, x.shape[2]).bernoulli_(self.keep) / self.keep)
-
-
-class ResidualBlock(nn.Module):
-    """x + mix(GELU(convolution(norm(x)))), with x cut to the bars that the convolution can see in full."""
-
-    def __init__(self, channels: int, kernel: int, dilation: int, dropout: float) -> None:
-        super().__init__()
-        # Over channels only: statistics over time would let bars outside the window in.
-        self.norm = nn.LayerNorm(channels)
-        self.convolution = CausalConvolution(channels, channels, kernel, dilation)
-        self.mix = nn.Linear(channels, channels)
-        self.dropout = ChannelDropout(dropout)
-
-    def forward(self, x: Tensor) -> Tensor:
-        y = nn.functional.gelu(self.convolution(self.norm(x)))
-        mixed: Tensor = self.dropout(self.mix(y))
-        return x.narrow(1, x.shape[1] - y.shape[1], y.shape[1]) + mixed
-
-
 class StageOneEncoder(nn.Module):
     """Embeds each bar from the `window` bars that end with it, and from nothing else.
 
+    That is so for each row of a pass over a longer stretch as well, but for those of an `lstm`, which may have read a
+    few bars from before their windows (`RecurrentBlock`).
+
     Args:
         n_features: normalised features per bar.
-        config: widths and window; the receptive field is exactly `config.window`.
+        config: backbone, widths and window.
     """
 
     def __init__(self, n_features: int, config: EncoderConfig) -> None:
         super().__init__()
         self.n_features, self.window = n_features, config.window
-        self.stem = CausalConvolution(n_features, config.channels, kernel=2, dilation=1)
-        self.blocks = nn.ModuleList(
-            ResidualBlock(config.channels, config.kernel, dilation, config.dropout) for dilation in config.dilations
-        )
+        self.stem = _stem(n_features, config)
+        self.blocks = nn.ModuleList(_blocks(config))
         self.norm = nn.LayerNorm(config.channels)
         self.project = nn.Linear(config.channels, config.embedding_dim)
         # The policy reads the embedding beside hand-scaled numbers, so it leaves at a scale of one.
@@ -97,3 +50,43 @@ class StageOneEncoder(nn.Module):
         for block in self.blocks:
             hidden = block(hidden)
         return cast(Tensor, self.scale(self.project(nn.functional.gelu(self.norm(hidden)))))
+
+    def attention_weights(self, x: Tensor) -> list[Tensor]:
+        """What each bar attends to in each layer of a `transformer`, from the bars up.
+
+        Args:
+            x: (B, T, F) as for `forward`.
+
+        Returns:
+            One (B, heads, rows, band) a layer, whose rows sum to 1: the last row belongs to the last bar, and the last
+            number of a row to the row's own bar. Each layer has `band - 1` rows fewer than the one below it.
+
+        Raises:
+            ConfigError: the backbone has no attention.
+        """
+        hidden, weights = self.stem(x), []
+        for block in self.blocks:
+            if not isinstance(block, AttentionBlock):
+                raise ConfigError("only the backbone transformer has attention weights")
+            weights.append(block.attention_weights(hidden))
+            hidden = block(hidden)
+        return weights
+
+
+def _stem(n_features: int, config: EncoderConfig) -> nn.Module:
+    if config.backbone == "tcn":
+        return CausalConvolution(n_features, config.channels, kernel=2, dilation=1)
+    return nn.Linear(n_features, config.channels)
+
+
+def _blocks(config: EncoderConfig) -> Iterator[nn.Module]:
+    channels, dropout = config.channels, config.dropout
+    if config.backbone == "tcn":
+        for dilation in config.tcn.dilations(config.window):
+            yield ConvolutionBlock(channels, config.tcn.kernel, dilation, dropout)
+    elif config.backbone == "transformer":
+        for reach in config.transformer.reaches(config.window):
+            yield AttentionBlock(channels, config.transformer.heads, reach, dropout)
+    else:
+        lstm = config.lstm
+        yield RecurrentBlock(channels, lstm.layers, config.window - 1, lstm.rows_per_start, dropout)

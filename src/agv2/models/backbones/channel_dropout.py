@@ -1,0 +1,19 @@
+"""Dropout of whole channels, for all backbones."""
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["ChannelDropout"]
+
+
+class ChannelDropout(nn.Module):
+    """Leaves out whole channels of a chunk, (B, T, C): cheaper than single numbers, and neighbours cannot fill in."""
+
+    def __init__(self, probability: float) -> None:
+        super().__init__()
+        self.keep = 1.0 - probability
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or self.keep == 1.0:
+            return x
+        return x * (torch.empty(x.shape[0], 1, x.shape[2]).bernoulli_(self.keep) / self.keep)
