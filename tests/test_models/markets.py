@@ -3,6 +3,7 @@
 import numpy as np
 
 from agv2.core.arrays import FloatArray
+from agv2.models.backbones.config import LstmConfig
 from agv2.models.config import EncoderConfig
 from agv2.models.training_rows import TrainingSeries
 
@@ -18,6 +19,11 @@ TINY = EncoderConfig(
     dropout=0.1,
 )
 N_FEATURES = 4
+SMALL = {
+    "tcn": TINY,
+    "transformer": TINY.model_copy(update={"backbone": "transformer"}),
+    "lstm": TINY.model_copy(update={"backbone": "lstm", "lstm": LstmConfig(rows_per_start=16)}),
+}
 
 
 def a_series(

@@ -4,10 +4,11 @@ import torch
 
 from agv2.core.arrays import Float32Array
 from agv2.core.errors import DataError, ShapeError
+from agv2.models.backbones.config import LstmConfig
 from agv2.models.config import EncoderConfig
 from agv2.models.embedding import embed_history, evaluating
 from agv2.models.masked_model import MaskedModel
-from tests.test_models.markets import N_FEATURES, TINY
+from tests.test_models.markets import N_FEATURES, SMALL, TINY
 
 
 def _model(config: EncoderConfig = TINY) -> MaskedModel:
@@ -23,7 +24,16 @@ def _features(n_bars: int) -> Float32Array:
     return np.random.default_rng(0).standard_normal((n_bars, N_FEATURES)).astype(np.float32)
 
 
-@pytest.mark.parametrize("config", [TINY, EncoderConfig(dropout=0.5)])
+EXACT = [
+    TINY,
+    EncoderConfig(dropout=0.5),
+    SMALL["transformer"],
+    EncoderConfig(backbone="transformer"),
+    SMALL["lstm"].model_copy(update={"lstm": LstmConfig(rows_per_start=1)}),
+]
+
+
+@pytest.mark.parametrize("config", EXACT)
 def test_one_pass_equals_window_after_window(config: EncoderConfig) -> None:
     model, features = _model(config), _features(config.window + 60)
     whole = embed_history(model.encoder, model.heads, features, chunk=25)
@@ -52,8 +62,9 @@ def test_a_history_shorter_than_the_window_is_all_nan(n_bars: int) -> None:
     assert np.isnan(outputs.embedding).all()
 
 
-def test_scrambling_the_future_moves_nothing_before_it() -> None:
-    model, features = _model(), _features(200)
+@pytest.mark.parametrize("backbone", SMALL)
+def test_scrambling_the_future_moves_nothing_before_it(backbone: str) -> None:
+    model, features = _model(SMALL[backbone]), _features(200)
     scrambled = features.copy()
     scrambled[120:] = np.random.default_rng(1).standard_normal((80, N_FEATURES))
     # Chunks of another length would round otherwise: the same bars in the same chunks must agree exactly.

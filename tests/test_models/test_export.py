@@ -10,9 +10,12 @@ from torch import Tensor
 
 from agv2.core.errors import BundleError
 from agv2.models.bundle import ModelBundle
-from agv2.models.export import EncoderProgram, PolicyProgram, load_program
+from agv2.models.export import EncoderProgram, PolicyProgram, export_programs, load_program
+from agv2.models.masked_model import MaskedModel
+from agv2.models.onnx_runner import OnnxRunner
+from agv2.models.pretraining import PretrainedEncoder
 from tests.test_models.conftest import N_OBSERVATIONS, SavedBundle
-from tests.test_models.markets import N_FEATURES, TINY
+from tests.test_models.markets import N_FEATURES, SMALL, TINY
 
 TOLERANCE = 1e-4
 Outputs = list["np.typing.NDArray[np.float32]"]
@@ -59,6 +62,34 @@ def test_all_formats_agree_with_eager(saved: SavedBundle, program: str, batch: i
             assert ours.shape == theirs.shape
             np.testing.assert_allclose(ours, theirs, atol=TOLERANCE)
     assert np.ptp(expected[0], axis=-1).min() > 0.1  # agreeing on a constant would prove nothing
+
+
+@pytest.mark.parametrize("backbone", ["transformer", "lstm"])  # the tcn is the bundle's own
+def test_every_backbone_leaves_in_all_formats_with_a_free_batch(
+    saved: SavedBundle, backbone: str, tmp_path: Path
+) -> None:
+    torch.manual_seed(0)
+    model = MaskedModel(N_FEATURES, SMALL[backbone]).eval()
+    with torch.no_grad():  # untrained heads are constants
+        for weight in model.heads.parameters():
+            weight.normal_(0.0, 0.5)
+    pretrained = PretrainedEncoder(SMALL[backbone], model)
+    export_programs(pretrained, saved.policy, tmp_path)
+    served = OnnxRunner(*((tmp_path / f"{program}.onnx").read_bytes() for program in ("encoder", "policy")))
+    exported, script = load_program(tmp_path / "encoder.pt2"), _torch_script(tmp_path / "encoder.ts")
+    for batch in (1, 7):
+        windows = _inputs("encoder", batch)
+        onnx = served.encode(windows.numpy())
+        with torch.inference_mode():
+            expected = EncoderProgram(pretrained).eval()(windows)
+            for outputs in (
+                exported(windows),
+                script(windows),
+                [torch.from_numpy(x) for x in (onnx.embedding, onnx.quantiles, onnx.regime_probs)],
+            ):
+                for ours, theirs in zip(outputs, expected, strict=True):
+                    torch.testing.assert_close(ours, theirs, atol=TOLERANCE, rtol=0.0)
+        assert (expected[0].amax(-1) - expected[0].amin(-1)).min() > 0.1  # agreeing on a constant would prove nothing
 
 
 def test_actions_agree_wherever_the_margin_is_clear(saved: SavedBundle) -> None:

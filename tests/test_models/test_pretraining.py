@@ -10,7 +10,7 @@ import torch
 from agv2.core.errors import ConfigError, DataError, ShapeError
 from agv2.models.pretraining import PretrainedEncoder, pretrain
 from agv2.models.training_rows import purged_rows
-from tests.test_models.markets import TINY, a_series
+from tests.test_models.markets import SMALL, TINY, a_series
 
 STEPS = 8
 
@@ -97,6 +97,19 @@ def test_what_progress_raises_is_passed_on() -> None:
 
     with pytest.raises(TimeoutError, match="enough"):
         pretrain([a_series()], TINY, STEPS, 7, stop)
+
+
+@pytest.mark.parametrize("backbone", SMALL)
+def test_each_backbone_learns_what_only_its_window_tells_and_repeats_itself(backbone: str) -> None:
+    """Waves: a straight line over the hidden bars misses them, the bars around tell them."""
+    place = np.arange(1200)[:, None]
+    waves = np.sin(2 * np.pi * place / np.array([5.0, 6.0, 7.0, 9.0]) + np.arange(4))
+    series = [replace(a_series(), features=waves.astype(np.float32))]
+    config = SMALL[backbone].model_copy(update={"masked_chunks": 1.0, "learning_rate": 3e-3})
+    trained = pretrain(series, config, 60, 7)
+    rebuilt = {score.head: score for score in trained.scores}["reconstruction"]
+    assert rebuilt.score < 0.95 * rebuilt.baselines["linear interpolation"]
+    _assert_same_weights(trained, pretrain(series, config, 60, 7))
 
 
 def test_two_symbols_train_one_encoder() -> None:

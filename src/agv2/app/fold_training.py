@@ -15,10 +15,11 @@ from agv2.features.labels.forward_returns import forward_returns
 from agv2.features.labels.regime import regime_labels
 from agv2.models.embedding import embed_history
 from agv2.models.normalizer import Normalizer
+from agv2.models.pass_deviation import PassDeviation, pass_deviation
 from agv2.models.pretraining import PretrainedEncoder, pretrain
 from agv2.models.training_rows import TrainingSeries, validation_starts
 
-__all__ = ["FoldEncoder", "fit_encoder", "make_tapes", "training_data", "training_series"]
+__all__ = ["FoldEncoder", "fit_encoder", "make_tapes", "one_pass_deviation", "training_data", "training_series"]
 
 
 Report = Callable[[float, str], None]
@@ -135,9 +136,25 @@ def make_tapes(markets: Sequence[PreparedMarket], stops: Sequence[int], encoder:
     return [market.tape(stop, _market_rows(market, stop, encoder)) for market, stop in zip(markets, stops, strict=True)]
 
 
+def one_pass_deviation(market: PreparedMarket, stop: int, encoder: FoldEncoder, seed: int) -> PassDeviation:
+    """How far the rows of `make_tapes` lie from those of single windows, as live trading would see them.
+
+    Args:
+        market: prepared market.
+        stop: its bars before this are looked at.
+        encoder: of the fold.
+        seed: draws the bars that are compared.
+    """
+    pretrained, generator = encoder.pretrained, np.random.default_rng(seed)
+    return pass_deviation(pretrained.encoder, pretrained.heads, _scaled(market, stop, encoder), generator)
+
+
+def _scaled(market: PreparedMarket, stop: int, encoder: FoldEncoder) -> Float32Array:
+    return encoder.normalizer.transform(market.features.values[market.features.warmup : stop])
+
+
 def _market_rows(market: PreparedMarket, stop: int, encoder: FoldEncoder) -> Float32Array:
     warmup = market.features.warmup
-    features = encoder.normalizer.transform(market.features.values[warmup:stop])
-    outputs = embed_history(encoder.pretrained.encoder, encoder.pretrained.heads, features)
+    outputs = embed_history(encoder.pretrained.encoder, encoder.pretrained.heads, _scaled(market, stop, encoder))
     rows = np.concatenate([outputs.embedding, outputs.quantiles, outputs.regime_probs], axis=1)
     return np.concatenate([np.full((warmup, rows.shape[1]), np.nan, dtype=np.float32), rows])

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from agv2.app.fold_training import FoldEncoder, fit_encoder, make_tapes
+import structlog
+
+from agv2.app.fold_training import FoldEncoder, fit_encoder, make_tapes, one_pass_deviation
 from agv2.app.progress import RunProgress, StageWork
 from agv2.app.run_plan import RunPlan
 from agv2.app.run_store import RunStore
@@ -124,6 +126,7 @@ def _train(
         with progress.stage(f"{name}: encoder"):
             seed = spawn_seed(plan.request.seed, f"encoder {key}")
             encoder = fit_encoder(plan.markets, folds, plan.settings, plan.profile.encoder_steps, seed, progress.update)
+            _log_deviation(plan, stops, encoder, seed)
         store.save_encoder(key, encoder)
         store.add_seconds(progress.seconds)
     else:
@@ -149,6 +152,15 @@ def _train(
         policies.append(stored[0])
         policy_facts.append(stored[1])
     return encoder, ensemble_network(policies), FoldFacts(encoder.pretrained.scores, tuple(policy_facts))
+
+
+def _log_deviation(plan: RunPlan, stops: Sequence[int], encoder: FoldEncoder, seed: int) -> None:
+    """What it costs in exactness that a backbone cannot embed a history both exactly and quickly."""
+    if plan.settings.encoder.exact_in_one_pass:
+        return
+    for market, stop in zip(plan.markets, stops, strict=True):
+        found = one_pass_deviation(market, stop, encoder, seed)
+        structlog.get_logger().info("one pass against windows", symbol=market.bars.symbol, **found._asdict())
 
 
 def _train_one(

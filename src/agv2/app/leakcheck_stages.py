@@ -42,9 +42,10 @@ TOLERANCE = 1e-5
 _MARGIN = 1e-3
 """Between the likeliest and the next choice, in log-probability, above which no tolerated difference turns it."""
 
-_NARROW = {"channels": 8, "embedding_dim": 16, "head_channels": 8}
-_SHORT_WINDOW = 64
-_FITTED_WINDOW = 8
+_NARROW_CHANNELS = 8
+_NARROW = {"embedding_dim": 16, "head_channels": 8}
+_SHORT_WINDOW = 66
+_FITTED_WINDOW = 10
 _STEPS = 2
 
 
@@ -55,10 +56,7 @@ def first_decision(timeframe: Timeframe, encoder: EncoderConfig) -> int:
 
 def short_window(config: EncoderConfig, window: int = _SHORT_WINDOW) -> EncoderConfig:
     """A narrow network of the same kind, whose window is little more than `window` bars, or shorter if it was."""
-    window = min(config.window, 2 + window // (config.kernel - 1) * (config.kernel - 1))
-    return config.model_copy(
-        update={**_NARROW, "window": window, "mask_span": min(config.mask_span, max(1, window // 2))}
-    )
+    return config.shortened(window, _NARROW_CHANNELS).model_copy(update=_NARROW)
 
 
 def fold_stages(bars: Bars, settings: Settings, seed: int, *, fit: bool) -> tuple[Stage, ...]:
@@ -105,7 +103,8 @@ def fold_stages(bars: Bars, settings: Settings, seed: int, *, fit: bool) -> tupl
         return _windows(data_of(bars)[1][0], market_at(bars).features.names, len(bars), fold, settings)
 
     embedded_of = remembered(embedded)
-    lookback = first + 1
+    # Where an approximate pass starts anew depends on where the history begins, so nothing may be left out there.
+    lookback = first + 1 if encoder.exact_in_one_pass else None
     market_names = observation_names(layout)[: layout.market_size]
     return (
         *feature_stages(bars.timeframe, market.instrument.calendar, lambda bars: market_at(bars).features),

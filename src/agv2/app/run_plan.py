@@ -85,6 +85,11 @@ def make_plan(request: RunRequest) -> RunPlan:
         "policy: its training bars are among the encoder's, so the head predictions it learns from are in-sample; "
         "they are not cross-fitted yet"
     )
+    if not settings.encoder.exact_in_one_pass:
+        notes.append(
+            f"encoder {settings.encoder.backbone}: its embeddings of a history are close to those of single windows, "
+            "as live trading makes them, but not equal; folds/run.log says how close"
+        )
     if profile.seeds == 1:
         notes.append(f"profile {profile_name}: one seed; another seed may give another result")
     trial = Trial(

@@ -40,7 +40,7 @@ def decision_stages(
     policy: Policy,
     layout: ObservationLayout,
     is_settled: Callable[[Float32Array], BoolArray],
-    lookback: int,
+    lookback: int | None,
     tolerance: float,
 ) -> tuple[Stage, Stage]:
     """Observation and decision of every bar, for a book that the bar's own shape decides: flat, long or short.
@@ -50,7 +50,7 @@ def decision_stages(
         policy: evaluates the network.
         layout: names of the observation.
         is_settled: (n,) whether no choice about each observation (n, size) hangs by a rounding.
-        lookback: bars that decide what the policy sees of the market.
+        lookback: bars that decide what the policy sees of the market; None: all since the first.
         tolerance: of the network.
     """
 

@@ -142,6 +142,12 @@ def _quiet_exporters() -> Iterator[None]:
             warnings.filterwarnings("ignore", message=r"`torch\.jit\.", category=DeprecationWarning)
             # The ONNX exporter's own use of what torch has deprecated.
             warnings.filterwarnings("ignore", message=r"`isinstance\(treespec, LeafSpec\)`", category=FutureWarning)
+            # A trace fixes what follows from the window's length, as it should: only the batch is free.
+            warnings.filterwarnings("ignore", message=r"Converting a tensor to a Python", category=Warning)
+            # torch's LSTM keeps its weights in a list as well, under names that the exporter does not know.
+            warnings.filterwarnings(
+                "ignore", message=r"The tensor attributes self\..*_flat_weights", category=UserWarning
+            )
             yield
     finally:
         logger.setLevel(level)

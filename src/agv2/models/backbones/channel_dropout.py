@@ -14,6 +14,7 @@ class ChannelDropout(nn.Module):
         self.keep = 1.0 - probability
 
     def forward(self, x: Tensor) -> Tensor:
+        """X of the same shape; as it is outside training."""
         if not self.training or self.keep == 1.0:
             return x
         return x * (torch.empty(x.shape[0], 1, x.shape[2]).bernoulli_(self.keep) / self.keep)

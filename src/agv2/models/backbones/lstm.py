@@ -1,5 +1,7 @@
 """A recurrent network over windows: `lstm`."""
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -48,6 +50,7 @@ class RecurrentBlock(nn.Module):
                 getattr(self.lstm, f"bias_hh_l{layer}").zero_()
 
     def forward(self, x: Tensor) -> Tensor:
+        """(B, T, C) -> (B, T - reach, C)."""
         n_chunks, n_bars, channels = x.shape
         rows = n_bars - self.reach
         size = min(self.rows_per_start, rows)
@@ -57,4 +60,4 @@ class RecurrentBlock(nn.Module):
         stretches = filled.unfold(1, self.reach + size, size).transpose(2, 3).flatten(0, 1)
         states = self.lstm(stretches)[0].narrow(1, self.reach, size)
         read = self.mix(states.reshape(n_chunks, count * size, channels).narrow(1, 0, rows))
-        return x.narrow(1, self.reach, rows) + self.dropout(read)
+        return cast(Tensor, x.narrow(1, self.reach, rows) + self.dropout(read))

@@ -1,7 +1,7 @@
 """Residual convolutions without padding: `tcn`."""
 
-from torch import Tensor, nn
 import torch
+from torch import Tensor, nn
 
 from agv2.models.backbones.channel_dropout import ChannelDropout
 
@@ -23,6 +23,7 @@ class CausalConvolution(nn.Module):
         nn.init.uniform_(self.taps, -bound, bound)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Only the bars with all their taps."""
         steps = x.shape[1] - (self.kernel - 1) * self.dilation
         total = nn.functional.linear(x.narrow(1, 0, steps), self.taps[0], self.bias)
         for k in range(1, self.kernel):
@@ -42,6 +43,7 @@ class ConvolutionBlock(nn.Module):
         self.dropout = ChannelDropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(B, T, C) -> (B, T - (kernel - 1)·dilation, C)."""
         y = nn.functional.gelu(self.convolution(self.norm(x)))
         mixed: Tensor = self.dropout(self.mix(y))
         return x.narrow(1, x.shape[1] - y.shape[1], y.shape[1]) + mixed

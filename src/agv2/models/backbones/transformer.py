@@ -55,6 +55,7 @@ class BandedAttention(nn.Module):
         self.register_buffer("slopes", slopes, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Only the bars with a whole band."""
         blocks = self._blocks(x)
         read = functional.scaled_dot_product_attention(
             blocks.queries, blocks.keys, blocks.values, attn_mask=self._penalties(blocks)
@@ -69,7 +70,7 @@ class BandedAttention(nn.Module):
         size = shares.shape[2]
         place = torch.arange(size)[:, None] + torch.arange(self.reach + 1)
         banded = shares.gather(-1, place.expand(*shares.shape[:2], -1, -1))
-        banded = banded.unflatten(0, (x.shape[0], -1)).transpose(1, 2).flatten(2, 3)
+        banded = banded.view(x.shape[0], -1, *banded.shape[1:]).transpose(1, 2).flatten(2, 3)
         return banded.narrow(2, 0, blocks.rows)
 
     def _blocks(self, x: Tensor) -> _Blocks:
@@ -78,11 +79,12 @@ class BandedAttention(nn.Module):
         count = -(-rows // size)
         filling = (0, 0, 0, count * size - rows)
         queries = functional.pad(self.query(x.narrow(1, self.reach, rows)), filling)
-        queries = queries.unflatten(1, (count, size)).unflatten(-1, (self.heads, -1))
+        queries = queries.view(-1, size, self.heads, x.shape[2] // self.heads).transpose(1, 2)
         # Filling comes last, so that only filled queries may read filled keys.
         both = functional.pad(self.key_value(x), filling).unfold(1, size + self.reach, size)
-        keys, values = both.unflatten(2, (2, self.heads, -1)).permute(2, 0, 1, 3, 5, 4).flatten(1, 2).unbind(0)
-        return _Blocks(queries.flatten(0, 1).transpose(1, 2), keys, values, rows)
+        both = both.flatten(0, 1).view(-1, 2, self.heads, x.shape[2] // self.heads, size + self.reach)
+        keys, values = both.transpose(-1, -2).unbind(1)
+        return _Blocks(queries, keys, values, rows)
 
     def _penalties(self, blocks: _Blocks) -> Tensor:
         """(1, heads, block, block + reach) added to the scores: -inf outside the band."""
@@ -111,6 +113,7 @@ class AttentionBlock(nn.Module):
         self.dropout = ChannelDropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(B, T, C) -> (B, T - reach, C)."""
         read = self.mix(self.attention(self.norm(x)))
         x = x.narrow(1, x.shape[1] - read.shape[1], read.shape[1]) + self.dropout(read)
         return cast(Tensor, x + self.dropout(self.feedforward(x)))
