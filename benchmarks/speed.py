@@ -15,7 +15,7 @@ import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -100,9 +100,9 @@ def simulator(n_books: int = 256, n_steps: int = 400) -> Line:
     return compare("environment steps, 256 books", ours, "numpy.take of the same bytes", copying)
 
 
-def embedding(n_bars: int = 20_000, n_windows: int = 32) -> Line:
+def embedding(backbone: Literal["tcn", "transformer", "lstm"], n_bars: int = 20_000, n_windows: int = 32) -> Line:
     """Every bar of a history embedded in one pass; beside window after window in batches."""
-    config = EncoderConfig()
+    config = EncoderConfig(backbone=backbone)
     torch.manual_seed(SEED)
     encoder, heads = StageOneEncoder(43, config).eval(), MultiTaskHeads(43, config).eval()
     features = np.random.default_rng(SEED).normal(size=(n_bars, 43)).astype(np.float32)
@@ -117,7 +117,8 @@ def embedding(n_bars: int = 20_000, n_windows: int = 32) -> Line:
             encoder(windows)
         return n_windows
 
-    return compare("bars embedded, TCN", ours, "window after window", windowed)
+    name = backbone if backbone == "transformer" else backbone.upper()
+    return compare(f"bars embedded, {name}", ours, "window after window", windowed)
 
 
 def features(n_bars: int = 60_000) -> Line:
@@ -143,7 +144,7 @@ def main() -> None:
     parser.add_argument("--record", action="store_true", help=f"append to {HISTORY.name}")
     record = parser.parse_args().record
     torch.set_num_threads(1)
-    lines = [simulator(), embedding(), features()]
+    lines = [simulator(), embedding("tcn"), embedding("transformer"), embedding("lstm"), features()]
     for line in lines:
         print(  # noqa: T201 - the output of this script
             f"{line.work:<30} {line.ours_per_s:>14,.0f}/s  {line.ratio:>8.2f} x {line.yardstick}"

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from agv2.app import leakcheck_stages, market_preparation
 from agv2.app.fold_training import FoldEncoder, fit_encoder, training_data
@@ -23,6 +24,7 @@ from agv2.core.errors import DataError, LeakError
 from agv2.core.timeframes import SessionCalendar, Timeframe
 from agv2.data.bars_file import write_bars
 from agv2.features.pipeline import FeatureMatrix, compute_features
+from agv2.models.backbones.transformer import BandedAttention
 from agv2.models.normalizer import Normalizer
 from agv2.models.training_rows import TrainingSeries
 from agv2.utils.config import parse_override
@@ -45,6 +47,24 @@ def test_nothing_shipped_leaks(timeframe: str, settings: Settings) -> None:
         "normaliser", "training windows", "embedding", "observation", "decision", "account", "payoff",
     ]  # fmt: skip
     assert all(stage.comparisons > 0 for stage in report.stages)
+
+
+@pytest.mark.parametrize("backbone", ["transformer", "lstm"])
+def test_no_backbone_leaks(backbone: str) -> None:
+    settings = load_settings(None, [parse_override(f"encoder.backbone={backbone}")])
+    report = leakcheck(gappy_bars(2_000, "5m"), settings, seed=7, quick=True)
+    assert report.leaks == ()
+    assert all(stage.comparisons > 0 for stage in report.stages)
+
+
+def test_attention_to_later_bars_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_mask(attention: BandedAttention, blocks: Any) -> torch.Tensor:
+        return torch.zeros(1, 1, blocks.queries.shape[2], blocks.keys.shape[2])
+
+    monkeypatch.setattr(BandedAttention, "_penalties", no_mask)
+    settings = load_settings(None, [parse_override("encoder.backbone=transformer")])
+    report = leakcheck(gappy_bars(2_000, "5m"), settings, seed=7, quick=True)
+    assert "embedding" in {stage.name for stage in report.stages if stage.leaks}
 
 
 def test_nothing_leaks_across_a_change_of_summer_time(settings: Settings) -> None:
