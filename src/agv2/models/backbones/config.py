@@ -71,7 +71,7 @@ class LstmConfig(Config):
     """
 
     layers: PositiveInt = 1
-    rows_per_start: PositiveInt = 256
+    rows_per_start: PositiveInt = 128
 
     def fitting_window(self, at_least: int) -> int:
         """Any window of two bars or more fits."""
