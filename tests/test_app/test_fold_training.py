@@ -1,20 +1,25 @@
 """What a fold is fitted on."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from agv2.app import fold_training
-from agv2.app.fold_training import fit_encoder
+from agv2.app.fold_training import FoldEncoder, fit_encoder, make_tapes, one_pass_deviation
 from agv2.app.market_preparation import PreparedMarket, prepare_markets
 from agv2.app.settings import Settings, load_settings
 from agv2.backtest.walk_forward import Fold
 from agv2.core.bars import Bars
 from agv2.data.bars_file import write_bars
+from agv2.models.masked_model import MaskedModel
 from agv2.models.normalizer import Normalizer
+from agv2.models.pretraining import PretrainedEncoder
 from agv2.models.training_rows import TrainingSeries, validation_starts
+from agv2.utils.config import parse_override
 from tests.markets import gappy_bars, scrambled_after
 
 TRAIN_HI, TEST_LO, N_BARS = 2_900, 2_912, 3_200
@@ -101,3 +106,26 @@ def test_the_encoders_validation_bars_do_not_colour_the_regimes_of_its_training_
     training = series.ts_ns < starts_ns
     assert (series.regime[training] >= 0).sum() > 500
     np.testing.assert_array_equal(series.regime[training], other.regime[training])
+
+
+@pytest.mark.parametrize("backbone", ["tcn", "lstm"])
+def test_the_deviation_told_is_that_of_the_rows_the_policy_reads(backbone: str, tmp_path: Path) -> None:
+    settings = load_settings(None, [parse_override(f"encoder.backbone={backbone}")])
+    market = prepared(gappy_bars(N_BARS), settings, tmp_path)
+    torch.manual_seed(0)
+    model = MaskedModel(len(market.features.columns), settings.encoder).eval()
+    normalizer = Normalizer.fit(market.features.values[market.features.warmup :])
+    encoder = FoldEncoder(normalizer, PretrainedEncoder(settings.encoder, model))
+    found = one_pass_deviation(market, N_BARS, encoder, seed=3)
+
+    (tape,) = make_tapes([market], [N_BARS], encoder)
+    lead, size = settings.encoder.window - 1, settings.encoder.embedding_dim
+    apart = []
+    for bar in range(market.first_decision, N_BARS):
+        window = normalizer.transform(market.features.values[bar - lead : bar + 1])
+        with torch.inference_mode():
+            alone = model.encoder(torch.from_numpy(window)[None])[0, 0].numpy()
+        apart.append(np.abs(alone - tape.market_rows[bar, :size]).max())
+    assert found.bars == 64
+    assert float(np.median(apart)) <= found.embedding <= max(apart) + 1e-6
+    assert (found.embedding < 1e-5) == (backbone == "tcn")
