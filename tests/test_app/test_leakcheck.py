@@ -21,8 +21,10 @@ from agv2.backtest.leakcheck_perturbations import Perturbation
 from agv2.backtest.walk_forward import Fold
 from agv2.core.bars import Bars
 from agv2.core.errors import DataError, LeakError
-from agv2.core.timeframes import SessionCalendar, Timeframe
+from agv2.core.timeframes import SessionCalendar, Timeframe, context_timeframes
 from agv2.data.bars_file import write_bars
+from agv2.features import feature_inputs
+from agv2.features.coarse_bars import CoarseBars, coarse_bars
 from agv2.features.pipeline import FeatureMatrix, compute_features
 from agv2.models.backbones.transformer import BandedAttention
 from agv2.models.normalizer import Normalizer
@@ -84,6 +86,24 @@ def test_nothing_shipped_leaks_in_the_full_check(settings: Settings) -> None:
     report = leakcheck(gappy_bars(3_500, "1h"), settings, seed=7)
     assert report.leaks == ()
     assert {stage.name: stage.comparisons // stage.columns for stage in report.stages}["fitted encoder"] == 5
+
+
+@pytest.mark.parametrize("context", [0, 1])
+def test_a_coarse_bar_shown_one_bar_early_is_always_seen(
+    context: int, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def one_bar_early(bars: Bars, timeframe: Timeframe, calendar: SessionCalendar) -> CoarseBars:
+        view = coarse_bars(bars, timeframe, calendar)
+        if timeframe != context_timeframes(bars.timeframe)[context]:
+            return view
+        return view._replace(last_closed=np.append(view.last_closed[1:], view.last_closed[-1]))
+
+    monkeypatch.setattr(feature_inputs, "coarse_bars", one_bar_early)
+    for seed in range(4):
+        bars = gappy_bars(2_003 + seed, "1h")
+        report = leakcheck(bars, settings, seed, quick=True)
+        coarse = context_timeframes(bars.timeframe)[context].name
+        assert any(column.endswith(f"@{coarse}") for column in report.stages[0].leaking_columns), seed
 
 
 def _leaky_features(bars: Bars, calendar: SessionCalendar) -> FeatureMatrix:

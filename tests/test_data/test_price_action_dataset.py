@@ -153,6 +153,41 @@ def test_a_heat_map_of_numbers_stays_one(tmp_path: Path) -> None:
     np.testing.assert_array_equal(found[4], [1.0, -1.5])
 
 
+@pytest.mark.parametrize(
+    "nothing",
+    [
+        pl.Series([None] * N, dtype=pl.List(pl.Int64)),
+        pl.Series([[]] * N, dtype=pl.List(pl.Int64)),
+        pl.Series([None] * N, dtype=pl.Null),
+    ],
+)
+def test_a_column_in_which_nothing_is_known_is_one_that_is_not_there(tmp_path: Path, nothing: pl.Series) -> None:
+    frame(sr_heatmap=nothing, regime_label=pl.Series([None] * N, dtype=pl.Null)).write_parquet(tmp_path / "a.parquet")
+    (batch,) = read_windows(tmp_path / "a.parquet", window=WINDOW).batches(N)
+    assert batch.columns.sr_heatmap is None
+    assert batch.columns.regime_label is None
+
+
+def test_stamps_before_1970_are_stamps(tmp_path: Path) -> None:
+    stamps = pl.Series((LAST - 10_000) * 60_000_000_000).cast(pl.Datetime("ns"))
+    frame(ts=stamps).write_parquet(tmp_path / "a.parquet")
+    series = read_windows(tmp_path / "a.parquet", window=WINDOW).series()
+    assert series.columns.ts_ns is not None
+    assert (series.columns.ts_ns == (LAST - 10_000) * 60_000_000_000).all()
+
+
+def test_stamps_that_no_clock_of_ours_can_hold_are_named(tmp_path: Path) -> None:
+    year_2500 = pl.Series(LAST + 16_725_225_600_000).cast(pl.Datetime("ms"))
+    frame(ts=year_2500).write_parquet(tmp_path / "a.parquet")
+    with pytest.raises(DataError, match="row 0: ts lies before 1678 or after 2261"):
+        list(read_windows(tmp_path / "a.parquet", window=WINDOW).batches())
+
+
+def test_a_batch_holds_a_row_at_least(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="rows must be at least 1, got 0"):
+        next(read_windows(written(tmp_path / "a.parquet")).batches(0))
+
+
 def test_the_matrix_behind_the_windows_comes_back(tmp_path: Path) -> None:
     series = read_windows(written(tmp_path / "w.parquet")).series()
     np.testing.assert_array_equal(series.features, MATRIX)

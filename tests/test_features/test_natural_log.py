@@ -42,6 +42,10 @@ def test_unknown_stays_unknown_and_no_values_give_none() -> None:
     assert natural_log(np.empty(0)).size == 0
 
 
+def test_what_has_no_logarithm_has_none_here() -> None:
+    assert np.isnan(natural_log(np.array([0.0, -0.0, -1.0, -np.inf, np.inf, np.nan]))).all()
+
+
 def test_a_value_has_the_same_bits_at_every_place() -> None:
     values = numbers(1_000)
     whole = natural_log(values)

@@ -137,5 +137,13 @@ def test_names_are_unique_and_contexts_repeat_all_but_the_clock() -> None:
 def test_bars_too_close_together_are_refused_by_name_of_the_feature() -> None:
     bars = synthetic_bars("noise", 1600, 1, "1m")
     crowded = replace(bars, timeframe=Timeframe.parse("1h"))
-    with pytest.raises(DataError, match=r"log_return_\d+@4h is undefined at row .* closer together than 1h"):
+    with pytest.raises(DataError, match=r"log_return_\d+@4h is undefined at row .*; .* closer together than 1h"):
         compute_features(crowded, UTC_DAYS)
+
+
+@pytest.mark.parametrize("price", [-5.0, 0.0, np.nan, np.inf])
+def test_a_price_that_is_none_is_named(price: float) -> None:
+    bars = gappy_bars(2000)
+    bars.close[1700] = price
+    with pytest.raises(DataError, match=r"undefined at row 1700; the close of bar 1700 is .*finite and above zero"):
+        compute_features(bars, UTC_DAYS)

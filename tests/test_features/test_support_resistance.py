@@ -232,3 +232,12 @@ def test_compiled_density_equals_the_plain_one_bit_for_bit() -> None:
     plain, compiled = run("1"), run("0")
     assert (plain[0], compiled[0]) == ("True", "False")
     assert plain[1] == compiled[1]
+
+
+def test_a_level_at_the_close_is_the_nearest_below() -> None:
+    density = np.zeros((1, HEATMAP_BINS))
+    density[0, [31, 32]] = 1.5
+    density[0, 50] = 0.9
+    levels = nearest_levels(density)
+    assert (levels.below[0], levels.below_strength[0]) == (0.25, 1.5)
+    assert (levels.above[0], levels.above_strength[0]) == (9.25, 0.9)

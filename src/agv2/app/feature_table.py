@@ -20,7 +20,7 @@ class FeatureRow:
     """`heatmap_00 .. heatmap_31` for the whole heat map."""
     meaning: str
     lookback: int
-    """Bars of its own timeframe that it reads itself."""
+    """Base bars that it reads itself on the base timeframe."""
     base_lookbacks: tuple[tuple[str, int], ...]
     """Timeframe, and base bars that decide its value there: whatever it is scaled by included."""
     unit: str

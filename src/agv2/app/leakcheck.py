@@ -7,9 +7,9 @@ from typing import NamedTuple
 from agv2.app.leakcheck_stages import first_decision, fold_stages, short_window
 from agv2.app.market_preparation import market_of
 from agv2.app.settings import Settings
-from agv2.backtest.leakcheck import check_leaks
+from agv2.backtest.leakcheck import Stage, check_leaks
 from agv2.backtest.leakcheck_report import LeakReport, PassedCheck
-from agv2.backtest.leakcheck_stages import feature_stages, remembered
+from agv2.backtest.leakcheck_stages import coarse_turns, feature_stages, remembered
 from agv2.core.bars import Bars
 from agv2.core.errors import LeakError
 from agv2.core.timeframes import Timeframe
@@ -30,7 +30,7 @@ class _Extent(NamedTuple):
     cuts: int
 
 
-_FULL, _QUICK = _Extent(1_000, 10), _Extent(160, 3)
+_FULL, _QUICK = _Extent(1_000, 10), _Extent(160, 5)
 
 Progress = Callable[[int, int], None]
 """Told the perturbed histories done and how many there are."""
@@ -48,7 +48,7 @@ def leakcheck(
         bars: of one symbol; only the last few thousand are used.
         settings: as a run reads them.
         seed: of cuts, perturbations and network weights.
-        quick: three cuts, few bars, a narrow network with a short window and no fit of an encoder, in seconds.
+        quick: five cuts, few bars, a narrow network with a short window and no fit of an encoder, in seconds.
         progress: told how far it is.
 
     Raises:
@@ -70,8 +70,7 @@ def leakcheck(
     bars = bars.slice(max(0, len(bars) - (needed - _FEWEST + extent.bars)), len(bars))
     with torch_threads(1):
         stages = fold_stages(bars, settings, seed, fit=not quick)
-        zone = settings.markets.instrument(bars.symbol, bars.ts_ns)[0].calendar.roll_zone
-        return _noted(check_leaks(bars, stages, extent.cuts, seed, zones=[zone], progress=progress), notes)
+        return _noted(_checked(bars, settings, stages, extent.cuts, seed, progress), notes)
 
 
 def require_no_leak(bars: Bars, settings: Settings, seed: int) -> PassedCheck:
@@ -119,7 +118,7 @@ def _features_alone(bars: Bars, settings: Settings, n_cuts: int, seed: int, prog
     features_of = remembered(lambda bars: market_of(bars, settings).features)
     calendar = settings.markets.instrument(bars.symbol, bars.ts_ns)[0].calendar
     stages = feature_stages(bars.timeframe, calendar, features_of, longest=len(bars) // 2)
-    report = check_leaks(bars, stages, n_cuts, seed, zones=[calendar.roll_zone], progress=progress)
+    report = _checked(bars, settings, stages, n_cuts, seed, progress)
     rest = bars_needed(bars.timeframe, short_window(settings.encoder))
     note = (
         f"{len(bars):,} bars of {bars.timeframe.name} are too few for a decision, which needs {rest:,}: "
@@ -127,6 +126,14 @@ def _features_alone(bars: Bars, settings: Settings, n_cuts: int, seed: int, prog
         "were checked"
     )
     return _noted(report, [note])
+
+
+def _checked(
+    bars: Bars, settings: Settings, stages: Sequence[Stage], n_cuts: int, seed: int, progress: Progress | None
+) -> LeakReport:
+    calendar = settings.markets.instrument(bars.symbol, bars.ts_ns)[0].calendar
+    turns = coarse_turns(bars, calendar)
+    return check_leaks(bars, stages, n_cuts, seed, zones=[calendar.roll_zone], turns=turns, progress=progress)
 
 
 def _noted(report: LeakReport, notes: Sequence[str]) -> LeakReport:

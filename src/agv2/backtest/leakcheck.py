@@ -83,6 +83,7 @@ def check_leaks(
     seed: int,
     perturbations: Sequence[Perturbation] = tuple(Perturbation),
     zones: Sequence[str] = (),
+    turns: Sequence[IntArray] = (),
     progress: Callable[[int, int], None] | None = None,
 ) -> LeakReport:
     """Compare every column of every stage between the true history and perturbed ones.
@@ -90,7 +91,8 @@ def check_leaks(
     A leak from bar u into row r < u is found if it moves the value and some cut lies at r or between r and u. A leak
     that reaches far is found by any cut in between, even where a single row has it. A leak that both reaches only a
     bar or two ahead and sits in a few rows is found only if a cut falls there; one that every row has, or that has to
-    do with gaps in time, is found, because cuts are spread over the history and some lie right before gaps.
+    do with gaps in time or with `turns`, is found, because cuts are spread over the history and some lie right before
+    those.
 
     Args:
         bars: the true history.
@@ -99,6 +101,7 @@ def check_leaks(
         seed: of cuts and perturbations.
         perturbations: which to use.
         zones: clocks that stages read beside those that features do, such as that of the market's trading day.
+        turns: bars right before something is complete, such as the bars of a context; a kind an array, rising.
         progress: told the perturbed histories done and how many there are.
 
     Raises:
@@ -110,7 +113,7 @@ def check_leaks(
     lowest = max([1, min(longest - 1, len(bars) - 2), *(stage.fitted_bars - 1 for stage in stages)])
     if lowest > len(bars) - 2:
         raise DataError(f"{bars.symbol}: {len(bars):,} bars are too few to change any after bar {lowest:,}")
-    places, notes = _places(bars, stages, _cuts(bars, lowest, n_cuts, seed), seed, perturbations, zones)
+    places, notes = _places(bars, stages, _cuts(bars, lowest, n_cuts, seed, turns), seed, perturbations, zones)
     found: list[dict[tuple[str, Perturbation], Leak]] = [{} for _ in stages]
     comparisons = [0] * len(stages)
     known = [np.zeros(len(columns.names), dtype=np.bool_) for columns in truth]
@@ -155,14 +158,23 @@ def _longest_lookback(stages: Sequence[Stage]) -> int:
     return max([1, *(int(np.max(stage.lookbacks)) for stage in stages if stage.lookbacks is not None)])
 
 
-def _cuts(bars: Bars, lowest: int, n_cuts: int, seed: int) -> list[int]:
-    """Bars after which the future is changed: one in each stretch of the history, and every other one before a gap."""
+def _cuts(bars: Bars, lowest: int, n_cuts: int, seed: int, turns: Sequence[IntArray]) -> list[int]:
+    """Bars after which the future is changed: the last but one, one before each kind of turn, one before a gap, others.
+
+    Those before turns come first, because a leak at a turn is seen nowhere else. The others are spread: one in each
+    stretch of the history, every other one before a gap.
+    """
     highest = len(bars) - 2
     generator = spawn_generators(seed, "cuts")["cuts"]
-    edges = np.linspace(lowest, highest + 1, n_cuts + 1)
-    before_gaps = np.flatnonzero(np.diff(bars.ts_ns) > bars.timeframe.nanoseconds)
     cuts = [highest]
-    for number in range(n_cuts - 1):
+    for kind in turns[: n_cuts - 1]:
+        possible = kind[(kind >= lowest) & (kind <= highest)]
+        if possible.size:
+            cuts.append(int(generator.choice(possible)))
+    n_spread = n_cuts - len(cuts)
+    edges = np.linspace(lowest, highest + 1, n_spread + 2)
+    before_gaps = np.flatnonzero(np.diff(bars.ts_ns) > bars.timeframe.nanoseconds)
+    for number in range(n_spread):
         low, high = int(edges[number]), max(int(edges[number + 1]), int(edges[number]) + 1)
         gaps = before_gaps[(before_gaps >= low) & (before_gaps < high)]
         cuts.append(int(generator.choice(gaps)) if number % 2 and gaps.size else int(generator.integers(low, high)))

@@ -7,13 +7,14 @@ from typing import TypeVar
 import numpy as np
 
 from agv2.backtest.leakcheck import Columns, Stage
+from agv2.core.arrays import IntArray
 from agv2.core.bars import Bars
 from agv2.core.timeframes import SessionCalendar, Timeframe, context_timeframes
 from agv2.features import bar_volatility as yardstick
 from agv2.features.coarse_bars import coarse_bars
 from agv2.features.pipeline import FeatureMatrix, feature_columns
 
-__all__ = ["feature_stages", "remembered"]
+__all__ = ["coarse_turns", "feature_stages", "remembered"]
 
 T = TypeVar("T")
 
@@ -30,6 +31,17 @@ def remembered(function: Callable[[Bars], T]) -> Callable[[Bars], T]:
         return last[0][1]
 
     return of
+
+
+def coarse_turns(bars: Bars, calendar: SessionCalendar) -> list[IntArray]:
+    """For each context timeframe the base bars right before those with which a coarse bar becomes visible.
+
+    Args:
+        bars: base bars.
+        calendar: of their market.
+    """
+    views = (coarse_bars(bars, coarse, calendar) for coarse in context_timeframes(bars.timeframe))
+    return [np.flatnonzero(np.diff(view.last_closed)) for view in views]
 
 
 def feature_stages(

@@ -54,11 +54,14 @@ class WindowDataset:
         """Every row in order, a batch at a time; never the whole file in memory, but whole groups of its rows.
 
         Args:
-            rows: windows in each batch, fewer where a group of rows ends; None: some 30 MB.
+            rows: windows in each batch, >= 1, fewer where a group of rows ends; None: some 30 MB.
 
         Raises:
             DataError: a row cannot be used; names it.
+            ValueError: `rows` is less than 1.
         """
+        if rows is not None and rows < 1:
+            raise ValueError(f"rows must be at least 1, got {rows}")
         most = rows or file_sizes(self.n, self.window, self.n_features, 1).group_rows
         named = {} if self.header is None else {name: len(each) for name, each in self.header.classes.items()}
         reader = ColumnReader(
@@ -87,7 +90,7 @@ class WindowDataset:
         matrix: list[Float32Array] = []
         about: list[RowColumns] = []
         last: Float32Array | None = None
-        stamp = -1
+        stamp: int | None = None
         for batch in self.batches():
             rows = self._rows_of(batch, symbol)
             if not rows.size:
@@ -96,9 +99,10 @@ class WindowDataset:
             before = windows[:1] if last is None else last[None]
             self._require_overlap(np.concatenate([before, windows[:-1]]), windows, batch.first_row + rows, last is None)
             if columns.ts_ns is not None:
-                steps = np.diff(columns.ts_ns, prepend=stamp) <= 0
-                if steps.any():
-                    row = batch.first_row + int(rows[np.argmax(steps)])
+                earlier = np.concatenate([columns.ts_ns[:1] - 1 if stamp is None else [stamp], columns.ts_ns[:-1]])
+                wrong = columns.ts_ns <= earlier
+                if wrong.any():
+                    row = batch.first_row + int(rows[np.argmax(wrong)])
                     raise DataError(f"{self.path}: row {row}: ts is not later than in the row before; sort by ts")
                 stamp = int(columns.ts_ns[-1])
             matrix += [*([windows[0, :-1]] if last is None else []), windows[:, -1].copy()]
@@ -162,12 +166,15 @@ def read_windows(path: Path, window: int | None = None, n_features: int | None =
         n = int(scan.select(pl.len()).collect().item())
         if n == 0:
             raise DataError(f"{path}: the file has no rows; {_REMEDY}")
-        lengths = {name: _length(scan, schema, name) for name in (_FEATURES, *_LISTS) if name in schema}
+        # A column in which nothing is known is one that is not there.
+        lengths = {name: _length(scan, schema, name) for name in (_FEATURES, *_LISTS) if _may_hold(schema, name)}
+        lengths = {name: length for name, length in lengths.items() if length or name == _FEATURES}
     except (pl.exceptions.PolarsError, OSError) as error:
         raise _damaged(path, error) from error
     shape = _shape(path, lengths.pop(_FEATURES), header, window, n_features)
     names = header.features if header else tuple(f"feature_{j}" for j in range(shape.n_features))
-    columns = (_FEATURES, *(name for name in _OTHERS if name in schema))
+    others = (name for name in _OTHERS if _may_hold(schema, name) and (name not in _LISTS or name in lengths))
+    columns = (_FEATURES, *others)
     return WindowDataset(path, n, *shape, names, header, columns, tuple(lengths.items()))
 
 
@@ -197,17 +204,26 @@ def _require_columns(path: Path, schema: Mapping[str, pl.DataType]) -> None:
     if not is_list(schema[_FEATURES]) or inner not in (pl.Float32, pl.Float64):
         raise DataError(f"{path}: column {_FEATURES} is {schema[_FEATURES]}, expected a flat list of floats; {_REMEDY}")
     for name in _LISTS:
-        if name in schema and not is_list(schema[name]):
+        if _may_hold(schema, name) and not is_list(schema[name]):
             raise DataError(f"{path}: column {name} is {schema[name]}, expected a list of numbers")
 
 
+def _may_hold(schema: Mapping[str, pl.DataType], name: str) -> bool:
+    """Whether there is such a column, of a kind that can hold anything but null."""
+    return name in schema and schema[name] != pl.Null
+
+
 def _length(scan: pl.LazyFrame, schema: Mapping[str, pl.DataType], name: str) -> int:
-    """Length of the lists of a column: of all of them, or of the first."""
+    """Length of the lists of a column: that of the first window, the greatest of labels; 0 where all are null."""
     dtype = schema[name]
     if isinstance(dtype, pl.Array):
         return dtype.size
-    first = scan.select(pl.col(name).list.len()).filter(pl.col(name).is_not_null()).head(1).collect()
-    return int(first.item()) if first.height else 0
+    length = scan.select(pl.col(name).list.len())
+    if name == _FEATURES:  # the others are compared with it as they are read
+        found = length.filter(pl.col(name).is_not_null()).head(1).collect()
+    else:
+        found = length.select(pl.col(name).max()).collect()
+    return int(found.item() or 0) if found.height else 0
 
 
 def _shape(path: Path, width: int, header: WindowHeader | None, window: int | None, n_features: int | None) -> Shape:

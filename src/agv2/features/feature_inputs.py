@@ -74,6 +74,8 @@ def base_inputs(bars: Bars, sigma: FloatArray, with_levels: bool = True) -> Feat
         bars: history of one symbol.
         sigma: (n_bars,) their `bar_volatility`.
         with_levels: whether anything reads levels, which cost most of the time; else there are none.
+
+    Known at: each at the close of its bar.
     """
     log = _log_prices(bars.open, bars.high, bars.low, bars.close)
     short, usual = realized_volatilities(log.close, (SHORT_RETURNS, _USUAL_RETURNS))
@@ -103,6 +105,8 @@ def context_inputs(
 
     Returns:
         Inputs, and (n_bars,) the coarse bar that each base bar sees, -1 for none.
+
+    Known at: the end of each coarse bar, which base bar t sees once that is no later than the close of t.
     """
     view = coarse_bars(bars, coarse, calendar)
     log = _log_prices(view.open, view.high, view.low, view.close)

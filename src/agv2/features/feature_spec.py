@@ -31,7 +31,7 @@ class FeatureSpec:
     function: Callable[[FeatureInputs], FloatArray]
     """Gives the same bits for bar t from any history that holds all that bar t's value depends on."""
     lookback: int
-    """Bars of its own timeframe that it reads, the present one included, those behind `reads` apart."""
+    """Base bars that it reads on the base timeframe, the present one included, those behind `reads` apart."""
     unit: str
     low: float
     """Smallest value."""
@@ -51,5 +51,7 @@ class FeatureColumn:
     spec: FeatureSpec
     timeframe: str
     """Name of the timeframe whose bars it describes."""
+    own_lookback: int
+    """Bars of that timeframe that it reads itself; fewer than on the base where levels are remembered for less long."""
     lookback: int
     """Base bars that decide its value: the present one and all before it that anything in it reads."""

@@ -1,6 +1,5 @@
 """The pivots that still count as bars go by, and how much each counts."""
 
-import math
 from typing import NamedTuple
 
 import numpy as np
@@ -54,11 +53,14 @@ def no_pivots(most: int) -> Pivots:
 def add_pivot(
     pivots: Pivots, n_pivots: int, bar: int, t: int, is_high: bool, high: FloatArray, low: FloatArray, sigma: float
 ) -> None:
-    """Write the pivot `bar` that the close of bar t confirms behind the others; no close since can lie beyond it."""
-    price = math.log(high[bar] if is_high else low[bar])
+    """Write the pivot `bar` that the close of bar t confirms behind the others; no close since can lie beyond it.
+
+    Prices are logarithms.
+    """
+    price = high[bar] if is_high else low[bar]
     away = 0.0
     for k in range(bar + 1, t + 1):
-        away = max(away, price - math.log(low[k]) if is_high else math.log(high[k]) - price)
+        away = max(away, price - low[k] if is_high else high[k] - price)
     pivots.bar[n_pivots] = bar
     pivots.log_price[n_pivots] = price
     pivots.side[n_pivots] = 1.0 if is_high else -1.0

@@ -31,10 +31,10 @@ def natural_log(values: FloatArray) -> FloatArray:
     the C library differs between systems and takes one value at a time; numpy's differs between processors.
 
     Args:
-        values: (n,) numbers >= 2.3e-308, the smallest that has all its digits; infinite ones are not told from NaN.
+        values: (n,) numbers >= 2.3e-308, the smallest that has all its digits.
 
     Returns:
-        (n,) logarithms, exactly 0 at 1; NaN where `values` is.
+        (n,) logarithms, exactly 0 at 1; NaN where `values` is NaN, infinite, zero or below.
 
     Source: `e_log.c` of the Freely Distributable Math Library (Sun Microsystems, 1993), without its branches.
     """
@@ -62,5 +62,6 @@ def natural_log(values: FloatArray) -> FloatArray:
             tail = z * (_C1 + z * (_C2 + z * (_C3 + z * (_C4 + z * (_C5 + z * (_C6 + z * _C7))))))
             half = 0.5 * f * f
             rest = half - (s * (half + tail) + exponent * _LN2_LOW)
-            found[i] = (exponent * _LN2_HIGH - (rest - f)) + (part[i] - part[i])
+            log = (exponent * _LN2_HIGH - (rest - f)) + (part[i] - part[i])
+            found[i] = log if part[i] > 0.0 else np.nan
     return logs

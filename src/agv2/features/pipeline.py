@@ -162,12 +162,14 @@ class FeatureMatrix:
 @functools.cache
 def feature_columns(timeframe: Timeframe) -> tuple[FeatureColumn, ...]:
     """Columns that bars of `timeframe` get: every feature, then those of both context timeframes."""
-    columns = [FeatureColumn(spec.name, spec, timeframe.name, _own_lookback(spec)) for spec in FEATURES]
+    columns = [FeatureColumn(spec.name, spec, timeframe.name, spec.lookback, _own_lookback(spec)) for spec in FEATURES]
     for coarse in context_timeframes(timeframe):
         for spec in FEATURES:
             if spec.on_context:
                 name = f"{spec.name}@{coarse.name}"
-                columns.append(FeatureColumn(name, spec, coarse.name, _base_lookback(spec, timeframe, coarse)))
+                memory = sr.density_lookback(context_memory(timeframe, coarse))
+                own = memory if spec.reads is Reads.LEVELS else spec.lookback
+                columns.append(FeatureColumn(name, spec, coarse.name, own, _base_lookback(spec, timeframe, coarse)))
     return tuple(columns)
 
 
@@ -214,8 +216,8 @@ def compute_features(bars: Bars, calendar: SessionCalendar) -> FeatureMatrix:
         The matrix; a row's bits depend on nothing but the `warmup + 1` bars that end with it.
 
     Raises:
-        DataError: a feature is not finite after its warm-up, which bars closer together than their timeframe
-            bring about.
+        DataError: a feature is not finite after its warm-up, because a price is no price or bars lie closer together
+            than their timeframe.
 
     Known at: row t at the close of bar t.
     """
@@ -258,7 +260,14 @@ def _blank_and_check(rows: Float32Array, start: int, columns: tuple[FeatureColum
         finite = np.isfinite(rows[n_blank:, j])
         if not finite.all():
             row = start + n_blank + int(np.argmin(finite))
-            raise DataError(
-                f"{bars.symbol}: feature {column.name} is undefined at row {row} although {column.lookback} bars "
-                f"precede it; check that no bars are closer together than {bars.timeframe.name}"
-            )
+            raise DataError(f"{bars.symbol}: feature {column.name} is undefined at row {row}; {_reason(bars, row)}")
+
+
+def _reason(bars: Bars, row: int) -> str:
+    """Why a feature has no value although enough bars precede it."""
+    for name in ("open", "high", "low", "close"):
+        prices = getattr(bars, name)[: row + 1]
+        wrong = np.flatnonzero(~(np.isfinite(prices) & (prices > 0.0)))
+        if wrong.size:
+            return f"the {name} of bar {wrong[-1]} is {prices[wrong[-1]]:g}, and prices must be finite and above zero"
+    return f"check that no bars are closer together than {bars.timeframe.name}"

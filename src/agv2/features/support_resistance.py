@@ -132,7 +132,8 @@ def level_density(
     Known at: the close of bar t, from bars t - memory - PIVOT_WING + 1 .. t and `sigma` of the last `memory` of them.
     """
     recency = 0.5 ** (np.arange(memory) / (_HALF_LIFE_SHARE * memory))
-    return _density(high, low, close, sigma, fractal_pivots(high, low, PIVOT_WING), recency, _TABLE)
+    logs = natural_log(high), natural_log(low), natural_log(close)
+    return _density(*logs, sigma, fractal_pivots(high, low, PIVOT_WING), recency, _TABLE)
 
 
 @kernel
@@ -145,6 +146,7 @@ def _density(
     recency: FloatArray,
     table: FloatArray,
 ) -> FloatArray:
+    """Prices are logarithms."""
     n_bars = close.size
     memory = recency.size
     density = np.full((n_bars, HEATMAP_BINS), np.nan)
@@ -152,7 +154,7 @@ def _density(
     n_pivots = 0
     row = np.zeros(HEATMAP_BINS + 2 * _N_STEPS)
     for t in range(n_bars):
-        n_pivots = after_bar(pivots, n_pivots, t - memory, math.log(high[t]), math.log(low[t]), math.log(close[t]))
+        n_pivots = after_bar(pivots, n_pivots, t - memory, high[t], low[t], close[t])
         if confirmed[t] > 0 and not math.isnan(sigma[t]):
             for bit in range(2):
                 if confirmed[t] >> bit & 1:
@@ -160,7 +162,7 @@ def _density(
                     n_pivots += 1
         if t < memory + PIVOT_WING - 1 or math.isnan(sigma[t]):
             continue
-        _add_up(pivots, n_pivots, t, math.log(close[t]), sigma[t], recency, table, row)
+        _add_up(pivots, n_pivots, t, close[t], sigma[t], recency, table, row)
         for j in range(HEATMAP_BINS):
             density[t, j] = row[j + _N_STEPS]
     return density
@@ -265,7 +267,9 @@ def nearest_levels(density: FloatArray) -> Levels:
                 above_strength[t] = row[j]
                 break
         for j in range(centre - 1, 0, -1):
-            if row[j] >= _LEAST_STRENGTH and row[j] > row[j + 1] and row[j] >= row[j - 1]:
+            # A level at the close itself fills the two middle bins alike; it counts as one below.
+            is_peak = row[j] > row[j + 1] or (j == centre - 1 and row[j] == row[j + 1])
+            if row[j] >= _LEAST_STRENGTH and is_peak and row[j] >= row[j - 1]:
                 below[t] = (centre - 0.5 - j) * _BIN_SIGMAS
                 below_strength[t] = row[j]
                 break

@@ -14,6 +14,7 @@ from agv2.data.price_action.window_columns import RowColumns
 __all__ = ["ColumnReader", "Shape", "is_list"]
 
 _NS_PER_UNIT = {"ms": 1_000_000, "us": 1_000, "ns": 1}
+_LATEST_NS = 2**63 - 1
 
 
 class Shape(NamedTuple):
@@ -84,8 +85,12 @@ class ColumnReader(NamedTuple):
         if not isinstance(dtype, pl.Datetime):
             raise DataError(f"{self.path}: column ts is {dtype}, expected timestamps of the last bars' opens, UTC")
         self._require_no_null(column, first_row)
-        stamps: IntArray = column.to_physical().cast(pl.Int64).to_numpy() * _NS_PER_UNIT[dtype.time_unit]
-        return stamps
+        counts: IntArray = column.to_physical().cast(pl.Int64).to_numpy()
+        ns_per_unit = _NS_PER_UNIT[dtype.time_unit]
+        beyond = np.abs(counts) > _LATEST_NS // ns_per_unit
+        if beyond.any():
+            raise self._error(first_row + int(np.argmax(beyond)), "ts lies before 1678 or after 2261")
+        return counts * ns_per_unit
 
     def _label_lists(self, column: pl.Series, first_row: int) -> IntArray | FloatArray | Float32Array:
         is_classes = column.name == "sr_heatmap" and column.dtype.inner.is_integer()  # type: ignore[attr-defined]

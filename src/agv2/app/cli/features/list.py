@@ -48,7 +48,7 @@ def _document(base: "Timeframe") -> dict[str, object]:
                 "unit": column.spec.unit,
                 "low": column.spec.low,
                 "high": column.spec.high,
-                "lookback": column.spec.lookback,
+                "lookback": column.own_lookback,
                 "lookback_base_bars": column.lookback,
                 "known_at": column.spec.known_at,
             }
@@ -90,7 +90,7 @@ def _print(base: "Timeframe", every: bool) -> None:
         table.add_row(Text(row.name, "bold"), row.meaning, *own, *decided, *((row.known_at,) if is_wide else ()))
     console.print(table)
     warmup = max(column.lookback for column in columns) - 1
-    explained = "bars: what a feature reads itself, in base bars; " if is_wide else ""
+    explained = f"bars: what a feature reads itself on {base.name}; " if is_wide else ""
     console.print(
         f"{len(columns)} columns. A feature on {near} or {far}, such as {columns[-1].name}, describes the newest bar "
         f"of that timeframe that has closed.\n"
