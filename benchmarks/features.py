@@ -102,13 +102,16 @@ def polars_features(frame: pl.LazyFrame, specs: list[FeatureSpec]) -> pl.DataFra
     top, bottom = pl.max_horizontal(open_, close), pl.min_horizontal(open_, close)
     span, previous = high - low, close.shift(1)
     true_range = (pl.max_horizontal(high, previous) / pl.min_horizontal(low, previous)).log()
-    local = pl.col("ts").dt.convert_time_zone("America/New_York")
-    day_angle = (local.dt.hour().cast(pl.Float64) * 60 + local.dt.minute()) * (2 * math.pi / 1440)
-    week_angle = (local.dt.weekday().cast(pl.Float64) - 1) * (2 * math.pi / 7)
+    # Each zone's clock is asked once: twice is what costs polars most.
+    zones = sorted({zone for zone, _, _ in SESSIONS.values()})
+    local = {zone: pl.col(zone) for zone in zones}
+    new_york = local["America/New_York"]
+    day_angle = (new_york.dt.hour().cast(pl.Float64) * 60 + new_york.dt.minute()) * (2 * math.pi / 1440)
+    week_angle = (new_york.dt.weekday().cast(pl.Float64) - 1) * (2 * math.pi / 7)
 
     def is_open(zone: str, opens: int, closes: int) -> pl.Expr:
-        there = pl.col("ts").dt.convert_time_zone(zone)
-        return (there.dt.hour().is_between(opens, closes, closed="left") & (there.dt.weekday() <= 5)).cast(pl.Float64)
+        hour, weekday = local[zone].dt.hour(), local[zone].dt.weekday()
+        return (hour.is_between(opens, closes, closed="left") & (weekday <= 5)).cast(pl.Float64)
 
     yardstick = pl.max_horizontal(root_mean_square(one, 64), 0.5 * root_mean_square(one, 256), pl.lit(floor))
     columns = {
@@ -130,7 +133,8 @@ def polars_features(frame: pl.LazyFrame, specs: list[FeatureSpec]) -> pl.DataFra
         "day_of_week_cosine": week_angle.cos(),
     }
     named = (columns[spec.name].alias(spec.name) for spec in specs)
-    return frame.with_columns(sigma=yardstick).select("sigma", *named).collect()
+    clocks = {zone: pl.col("ts").dt.convert_time_zone(zone) for zone in zones}
+    return frame.with_columns(sigma=yardstick, **clocks).select("sigma", *named).collect()
 
 
 class Pivots(NamedTuple):

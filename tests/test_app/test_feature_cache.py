@@ -76,6 +76,18 @@ def test_a_run_finds_what_an_earlier_one_computed(tmp_path: Path, monkeypatch: p
     assert third.asides == ("XAUUSD: its features in the cache were damaged; they were computed again",)
 
 
+def test_an_entry_does_not_stand_in_for_another(tmp_path: Path) -> None:
+    other = replace(BARS, close=BARS.close * 1.01, high=BARS.high * 1.02)
+    for bars in (BARS, other):
+        cached_features(bars, NEW_YORK_DAYS, tmp_path, ROOM)
+    first, second = entries(tmp_path)
+    second.write_bytes(first.read_bytes())
+    found = [cached_features(bars, NEW_YORK_DAYS, tmp_path, ROOM) for bars in (BARS, other)]
+    assert sorted(len(each.problems) for each in found) == [0, 1]
+    for bars, each in zip((BARS, other), found, strict=True):
+        assert_same(each.features, compute_features(bars, NEW_YORK_DAYS))
+
+
 def test_the_leak_check_computes_everything_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "LEAST_BARS", 1)
     monkeypatch.setenv("AGV2_HOME", str(tmp_path / "home"))

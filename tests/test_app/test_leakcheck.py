@@ -30,7 +30,7 @@ from agv2.models.backbones.transformer import BandedAttention
 from agv2.models.normalizer import Normalizer
 from agv2.models.training_rows import TrainingSeries
 from agv2.utils.config import parse_override
-from tests.markets import gappy_bars
+from tests.markets import UTC_DAYS, gappy_bars
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,7 @@ def test_nothing_shipped_leaks(timeframe: str, settings: Settings) -> None:
     stages = [stage.name for stage in report.stages]
     assert stages[:2] == ["features", "sigma"]
     assert stages[4:] == [
-        "normaliser", "training windows", "embedding", "observation", "decision", "account", "payoff",
+        "normaliser", "training windows", "embedding", "observation", "decision", "account", "payoff", "rows",
     ]  # fmt: skip
     assert all(stage.comparisons > 0 for stage in report.stages)
 
@@ -187,6 +187,31 @@ def test_a_leak_stops_whoever_asks(settings: Settings, monkeypatch: pytest.Monke
     sentence = r"^TEST: something sees the future: features, column log_return_3: .* more columns"
     with pytest.raises(LeakError, match=sentence):
         require_no_leak(gappy_bars(2_000, "5m"), settings, 7)
+
+
+def test_one_test_row_in_the_normaliser_is_always_seen(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    def one_row_more(
+        markets: Sequence[PreparedMarket], folds: Sequence[Fold], settings: Settings
+    ) -> tuple[Normalizer, list[TrainingSeries]]:
+        _, series = training_data(markets, folds, settings)
+        (fold,) = folds
+        return Normalizer.fit(markets[0].features.values[fold.train_lo : fold.test_lo + 1]), series
+
+    monkeypatch.setattr(leakcheck_stages, "training_data", one_row_more)
+    for seed in range(4):
+        report = leakcheck(gappy_bars(2_000 + seed, "5m"), settings, seed, quick=True)
+        assert "normaliser" in {stage.name for stage in report.stages if stage.leaks}, seed
+
+
+def test_what_a_run_uses_is_what_is_checked(settings: Settings) -> None:
+    bars = gappy_bars(2_400, "1h")
+    features = compute_features(bars, UTC_DAYS)
+    friday = (bars.ts_ns // 86_400_000_000_000 + 3) % 7 == 4
+    values = features.values.copy()
+    values[:-1, 0] = np.where(friday[:-1], features.values[1:, 0], features.values[:-1, 0])
+    with pytest.raises(LeakError, match=r"^TEST: something sees the future: rows, column log_return_1: "):
+        require_no_leak(bars, settings, 7, replace(features, values=values))
+    assert "rows" in require_no_leak(bars, settings, 7, features).stages
 
 
 def test_what_has_passed_says_what_was_checked(settings: Settings) -> None:

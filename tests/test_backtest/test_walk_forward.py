@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agv2.backtest.walk_forward import Fold, portfolio_walk_forward, walk_forward
-from agv2.core.errors import DataError
+from agv2.backtest.walk_forward import Fold, portfolio_walk_forward, require_purged, walk_forward
+from agv2.core.errors import DataError, LeakError
 
 Mode = Literal["expanding", "rolling"]
 MODES: tuple[Mode, ...] = ("expanding", "rolling")
@@ -148,3 +148,14 @@ def test_a_series_that_ends_in_its_warm_up_is_refused() -> None:
 def test_a_senseless_plan_is_refused(frac: float) -> None:
     with pytest.raises(DataError, match="first_train_frac"):
         walk_forward(1000, n_folds=2, first_train_frac=frac, horizon=1, embargo_bars=0, warmup=0)
+
+
+def test_folds_that_know_their_tests_are_stopped() -> None:
+    good = (Fold(100, 488, 500, 600), Fold(100, 588, 600, 700))
+    require_purged(good, 12, 0)
+    with pytest.raises(LeakError, match="fold 2: training ends before bar 589"):
+        require_purged((good[0], good[1]._replace(train_hi=589)), 12, 0)
+    with pytest.raises(LeakError, match=r"fold 1: .*embargo 1"):
+        require_purged(good, 12, 1)
+    with pytest.raises(LeakError, match="fold 1 ends with bar 598, the next begins with 600"):
+        require_purged((good[0]._replace(test_hi=599), good[1]), 12, 0)

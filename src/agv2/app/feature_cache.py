@@ -28,7 +28,7 @@ __all__ = ["CachedFeatures", "cached_features"]
 LEAST_BARS = 20_000
 """Shorter histories are computed in a fraction of a second, whether or not they were before."""
 
-_LAYOUT = 1
+_LAYOUT = 2
 _SUFFIX = ".features"
 _CHECKSUM_BYTES = 4
 _LOCK_SECONDS = 10.0
@@ -118,7 +118,7 @@ def _read(path: Path, bars: Bars) -> FeatureMatrix:
         raise _DamagedError
     # Copied on write, as if computed: whoever changes a value changes neither the file nor another reader's.
     stored = np.memmap(path, dtype=np.uint8, mode="c").view(np.ndarray)
-    if zlib.crc32(stored[:end].data).to_bytes(_CHECKSUM_BYTES, "little") != stored[end:].tobytes():
+    if zlib.crc32(stored[:end].data, _seed(path)).to_bytes(_CHECKSUM_BYTES, "little") != stored[end:].tobytes():
         raise _DamagedError
     with contextlib.suppress(OSError):
         os.utime(path)  # used just now
@@ -146,11 +146,16 @@ def _keep(features: FeatureMatrix, path: Path, limit_bytes: int) -> None:
             with open(unfinished, "wb") as file:
                 file.write(features.sigma.data)
                 file.write(features.values.data)
-                checksum = zlib.crc32(features.values.data, zlib.crc32(features.sigma.data))
+                checksum = zlib.crc32(features.values.data, zlib.crc32(features.sigma.data, _seed(path)))
                 file.write(checksum.to_bytes(_CHECKSUM_BYTES, "little"))
             os.replace(unfinished, path)
         finally:  # Ctrl-C included: a half-written file must go
             unfinished.unlink(missing_ok=True)
+
+
+def _seed(path: Path) -> int:
+    """The checksum begins with the entry's name, so that no entry can stand in for another."""
+    return zlib.crc32(path.stem.encode())
 
 
 def _make_room(directory: Path, most_bytes: int) -> None:

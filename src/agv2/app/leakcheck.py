@@ -9,10 +9,12 @@ from agv2.app.market_preparation import market_of
 from agv2.app.settings import Settings
 from agv2.backtest.leakcheck import Stage, check_leaks
 from agv2.backtest.leakcheck_report import LeakReport, PassedCheck
+from agv2.backtest.leakcheck_rows import check_rows
 from agv2.backtest.leakcheck_stages import coarse_turns, feature_stages, remembered
 from agv2.core.bars import Bars
 from agv2.core.errors import LeakError
 from agv2.core.timeframes import Timeframe
+from agv2.features.pipeline import FeatureMatrix, compute_features
 from agv2.models.config import EncoderConfig
 from agv2.models.threads import torch_threads
 
@@ -28,32 +30,56 @@ class _Extent(NamedTuple):
     bars: int
     """With a whole window; those before, and two horizons, come on top."""
     cuts: int
+    rows: int
+    """Of the features, all over the history."""
 
 
-_FULL, _QUICK = _Extent(1_000, 10), _Extent(160, 5)
+_FULL, _QUICK = _Extent(1_000, 10, 400), _Extent(160, 3, 120)
+_MOST_BARS = 60_000
+"""Whose features are computed for the sake of the check alone."""
 
 Progress = Callable[[int, int], None]
 """Told the perturbed histories done and how many there are."""
 
 
 def leakcheck(
-    bars: Bars, settings: Settings, seed: int, *, quick: bool = False, progress: Progress | None = None
+    bars: Bars,
+    settings: Settings,
+    seed: int,
+    *,
+    quick: bool = False,
+    features: FeatureMatrix | None = None,
+    progress: Progress | None = None,
 ) -> LeakReport:
-    """Check features, coarse bars, normaliser, training, embedding, observation, decision and payoff.
+    """Check rows all over the features, and every stage on the last bars.
+
+    Stages are features, coarse bars, normaliser, training, embedding, observation, decision, account and payoff.
 
     Bars too few for the encoder's window are checked with a shorter one; those too few for that, as far as features
     have values. Either is said in the notes.
 
     Args:
-        bars: of one symbol; only the last few thousand are used.
+        bars: of one symbol; only the last few thousand are changed.
         settings: as a run reads them.
-        seed: of cuts, perturbations and network weights.
-        quick: five cuts, few bars, a narrow network with a short window and no fit of an encoder, in seconds.
+        seed: of rows, cuts, perturbations and network weights.
+        quick: few rows, cuts and bars, a narrow network with a short window and no fit of an encoder, in seconds.
+        features: of `bars`, as a run uses them, wherever it has them from; None: computed here, of the last 60,000.
         progress: told how far it is.
 
     Raises:
         DataError: too few bars for any feature.
     """
+    extent = _QUICK if quick else _FULL
+    calendar = settings.markets.instrument(bars.symbol, bars.ts_ns)[0].calendar
+    if features is None:
+        bars = bars.slice(max(0, len(bars) - _MOST_BARS), len(bars))
+        features = compute_features(bars, calendar)
+    rows = check_rows(bars, features, lambda bars: compute_features(bars, calendar), extent.rows, seed)
+    report = _check_stages(bars, settings, seed, quick, progress)
+    return report._replace(stages=(*report.stages, rows)) if rows.comparisons else report
+
+
+def _check_stages(bars: Bars, settings: Settings, seed: int, quick: bool, progress: Progress | None) -> LeakReport:
     extent = _QUICK if quick else _FULL
     if quick:
         settings = replace(settings, encoder=short_window(settings.encoder))
@@ -73,7 +99,7 @@ def leakcheck(
         return _noted(_checked(bars, settings, stages, extent.cuts, seed, progress), notes)
 
 
-def require_no_leak(bars: Bars, settings: Settings, seed: int) -> PassedCheck:
+def require_no_leak(bars: Bars, settings: Settings, seed: int, features: FeatureMatrix | None = None) -> PassedCheck:
     """The quick check, which passes or stops whoever calls it.
 
     Any bars that a run accepts are enough for all of it.
@@ -82,6 +108,7 @@ def require_no_leak(bars: Bars, settings: Settings, seed: int) -> PassedCheck:
         bars: of one symbol.
         settings: as a run reads them.
         seed: as for `leakcheck`.
+        features: as for `leakcheck`.
 
     Returns:
         What was checked.
@@ -89,7 +116,7 @@ def require_no_leak(bars: Bars, settings: Settings, seed: int) -> PassedCheck:
     Raises:
         LeakError: something moved; names the first column, and how many others.
     """
-    report = leakcheck(bars, settings, seed, quick=True)
+    report = leakcheck(bars, settings, seed, quick=True, features=features)
     if report.leaks:
         raise LeakError(f"{bars.symbol}: {leak_sentence(report)}")
     stages = tuple(stage.name for stage in report.stages)

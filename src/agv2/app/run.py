@@ -18,6 +18,7 @@ from agv2.app.run_store import RunStore, require_fresh_directory
 from agv2.backtest.leakcheck_report import PassedCheck
 from agv2.backtest.provenance import source_digest
 from agv2.backtest.trial_ledger import TrialLedger
+from agv2.backtest.walk_forward import require_purged
 from agv2.models.threads import torch_threads
 
 __all__ = ["run"]
@@ -51,11 +52,17 @@ def run(request: RunRequest) -> RunOutcome:
 
 
 def _look_for_leaks(plan: RunPlan, seconds: dict[str, float]) -> list[PassedCheck]:
-    """The quick leak check of every market: they differ in gaps, trading days, costs and what their columns hold."""
+    """The quick leak check of every market, once its folds are known to be apart.
+
+    Markets differ in gaps, trading days, costs and what their columns hold.
+    """
+    horizon, embargo = plan.settings.encoder.horizons[-1], plan.settings.backtest.embargo_bars
+    for folds in plan.folds:
+        require_purged(folds, horizon, embargo)
     began, checks = time.monotonic(), []
     for market in plan.markets:
         with waiting(f"looking for leaks in {market.bars.symbol}", quiet=plan.request.quiet):
-            checks.append(require_no_leak(market.bars, plan.settings, plan.request.seed))
+            checks.append(require_no_leak(market.bars, plan.settings, plan.request.seed, market.features))
     seconds["looking for leaks"] = time.monotonic() - began
     return checks
 

@@ -97,7 +97,7 @@ def check_leaks(
     Args:
         bars: the true history.
         stages: what to check; the first `fitted_bars` of any are left alone.
-        n_cuts: bars t after which the future is changed, >= 1.
+        n_cuts: bars t after which the future is changed, >= 1, beside those that fits and `turns` call for.
         seed: of cuts and perturbations.
         perturbations: which to use.
         zones: clocks that stages read beside those that features do, such as that of the market's trading day.
@@ -111,9 +111,10 @@ def check_leaks(
     truth = [_columns_of(stage, bars) for stage in stages]
     longest = _longest_lookback(stages)
     lowest = max([1, min(longest - 1, len(bars) - 2), *(stage.fitted_bars - 1 for stage in stages)])
+    fitted = min((stage.fitted_bars for stage in stages if stage.fitted_bars), default=0)
     if lowest > len(bars) - 2:
         raise DataError(f"{bars.symbol}: {len(bars):,} bars are too few to change any after bar {lowest:,}")
-    places, notes = _places(bars, stages, _cuts(bars, lowest, n_cuts, seed, turns), seed, perturbations, zones)
+    places, notes = _places(bars, stages, _cuts(bars, lowest, n_cuts, seed, fitted, turns), seed, perturbations, zones)
     found: list[dict[tuple[str, Perturbation], Leak]] = [{} for _ in stages]
     comparisons = [0] * len(stages)
     known = [np.zeros(len(columns.names), dtype=np.bool_) for columns in truth]
@@ -123,6 +124,8 @@ def check_leaks(
         for i, stage in enumerate(stages):
             if (case.head and stage.lookbacks is None) or (stage.is_costly and kind in kinds):
                 continue
+            if case.last < min(stage.fitted_bars, len(bars)) - 1:
+                continue  # fitted on bars that were changed
             compared = _compare(bars, stage, truth[i], _columns_of(stage, case.bars), case)
             comparisons[i] += len(truth[i].names)
             known[i] |= compared.known
@@ -158,26 +161,25 @@ def _longest_lookback(stages: Sequence[Stage]) -> int:
     return max([1, *(int(np.max(stage.lookbacks)) for stage in stages if stage.lookbacks is not None)])
 
 
-def _cuts(bars: Bars, lowest: int, n_cuts: int, seed: int, turns: Sequence[IntArray]) -> list[int]:
-    """Bars after which the future is changed: the last but one, one before each kind of turn, one before a gap, others.
+def _cuts(bars: Bars, lowest: int, n_cuts: int, seed: int, fitted: int, turns: Sequence[IntArray]) -> list[int]:
+    """Bars after which the future is changed.
 
-    Those before turns come first, because a leak at a turn is seen nowhere else. The others are spread: one in each
-    stretch of the history, every other one before a gap.
+    They are the last but one and others, `n_cuts` in all, one in each stretch of the history and every other one
+    before a gap. On top come the last that something is fitted on, which shows whether it was fitted on one more, and
+    one before each kind of turn, where alone a leak at a turn is seen.
     """
     highest = len(bars) - 2
     generator = spawn_generators(seed, "cuts")["cuts"]
-    cuts = [highest]
-    for kind in turns[: n_cuts - 1]:
-        possible = kind[(kind >= lowest) & (kind <= highest)]
-        if possible.size:
-            cuts.append(int(generator.choice(possible)))
-    n_spread = n_cuts - len(cuts)
-    edges = np.linspace(lowest, highest + 1, n_spread + 2)
+    edges = np.linspace(lowest, highest + 1, n_cuts + 1)
     before_gaps = np.flatnonzero(np.diff(bars.ts_ns) > bars.timeframe.nanoseconds)
-    for number in range(n_spread):
+    cuts = [highest, *([fitted - 1] if fitted > 1 else [])]
+    for number in range(n_cuts - 1):
         low, high = int(edges[number]), max(int(edges[number + 1]), int(edges[number]) + 1)
         gaps = before_gaps[(before_gaps >= low) & (before_gaps < high)]
         cuts.append(int(generator.choice(gaps)) if number % 2 and gaps.size else int(generator.integers(low, high)))
+    for kind in turns:
+        possible = kind[(kind >= lowest) & (kind <= highest)]
+        cuts += [int(generator.choice(possible))] if possible.size else []
     return sorted(set(cuts))
 
 

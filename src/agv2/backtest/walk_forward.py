@@ -8,9 +8,9 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from agv2.core.arrays import IntArray
-from agv2.core.errors import DataError
+from agv2.core.errors import DataError, LeakError
 
-__all__ = ["Fold", "portfolio_walk_forward", "walk_forward"]
+__all__ = ["Fold", "portfolio_walk_forward", "require_purged", "walk_forward"]
 
 MIN_FOLD_BARS = 3
 """A fold starts flat, decides once, fills and closes: shorter ones cannot hold a trade."""
@@ -23,6 +23,28 @@ class Fold(NamedTuple):
     train_hi: int
     test_lo: int
     test_hi: int
+
+
+def require_purged(folds: Sequence[Fold], horizon: int, embargo_bars: int) -> None:
+    """Stop a walk-forward whose training knows anything of its tests, however its folds were cut.
+
+    Args:
+        folds: of one symbol, in order.
+        horizon: bars that a label looks ahead.
+        embargo_bars: further bars between training and test.
+
+    Raises:
+        LeakError: a label of training reaches a test bar of its fold, or test bars are not adjacent; names the fold.
+    """
+    for number, fold in enumerate(folds, start=1):
+        if not fold.train_lo < fold.train_hi <= fold.test_lo - horizon - embargo_bars:
+            raise LeakError(
+                f"fold {number}: training ends before bar {fold.train_hi}, the test begins with bar {fold.test_lo} and "
+                f"labels look {horizon} bars ahead (embargo {embargo_bars}): training would know test bars"
+            )
+    for number, (one, next_one) in enumerate(itertools.pairwise(folds), start=1):
+        if one.test_hi != next_one.test_lo:
+            raise LeakError(f"fold {number} ends with bar {one.test_hi - 1}, the next begins with {next_one.test_lo}")
 
 
 def walk_forward(

@@ -84,6 +84,18 @@ def test_an_existing_file_is_kept_unless_forced(
     assert read_windows(out).column_names == ("features", "ts", "symbol", "sigma")
 
 
+def test_bars_are_not_written_over_even_when_forced(
+    tmp_path: Path, files: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = Path(files[0]).read_bytes()
+    (tmp_path / "link.parquet").symlink_to(files[0])
+    for out in (files[0], tmp_path / "link.parquet"):
+        said = called(capsys, "export", "--bars", files[0], "--out", out, "--window", "32", "--no-labels", "--force")
+        assert (said.code, said.out) == (1, "")
+        assert "these are the bars to read; write elsewhere" in said.err
+    assert Path(files[0]).read_bytes() == before
+
+
 def test_a_file_of_another_tool_needs_its_window_stated(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "w.parquet"
     pl.DataFrame({"features": np.ones((7, 12), dtype=np.float32)}).write_parquet(path)

@@ -34,8 +34,8 @@ def file(tmp_path: Path) -> Path:
 def test_a_table_says_that_nothing_moved(file: Path) -> None:
     result = called("--bars", file, "--quick")
     assert result.exit_code == 0, result.output
-    assert f"{file}: 2,000 bars of 5m: 878 columns" in result.stdout
-    assert result.stdout.count("nothing moved") == 11
+    assert f"{file}: 2,000 bars of 5m: 1,029 columns" in result.stdout
+    assert result.stdout.count("nothing moved") == 12
     assert "checking" in result.stderr
 
 
@@ -44,7 +44,7 @@ def test_json_is_all_there_is_on_standard_output(file: Path) -> None:
     assert document["ok"] is True
     (only,) = document["files"]
     assert (only["symbol"], only["timeframe"], only["bars"]) == ("GOLD", "5m", 2_000)
-    assert [stage["leaks"] for stage in only["stages"]] == [[]] * 11
+    assert [stage["leaks"] for stage in only["stages"]] == [[]] * 12
 
 
 def test_without_bars_a_synthetic_market_is_checked() -> None:

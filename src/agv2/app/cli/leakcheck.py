@@ -80,7 +80,13 @@ def _markets(
     if symbols and len(symbols) != len(paths):
         raise DataError(f"{len(symbols)} symbols for {len(paths)} files: give one --symbol a file, or none")
     names = symbols or [symbol_of(path) for path in paths]
-    return [(str(path), usable_bars(read_rows(path, name)).bars) for path, name in zip(paths, names, strict=True)]
+    markets = []
+    for path, name in zip(paths, names, strict=True):
+        loaded = usable_bars(read_rows(path, name))
+        for note in loaded.notes:
+            typer.echo(f"note: {path}: {note}", err=True)
+        markets.append((str(path), loaded.bars))
+    return markets
 
 
 def _print(name: str, market: "Bars", report: "LeakReport") -> None:

@@ -73,7 +73,7 @@ class ColumnReader(NamedTuple):
                 self._require_no_null(column, first_row)
                 found[name] = np.array(column.cast(pl.String).to_list(), dtype=np.str_)
             elif name == "sigma":
-                found[name] = self._numbers(column, first_row)
+                found[name] = self._sigmas(column, first_row)
             elif name in ("regime_label", "pattern_label"):
                 found[name] = self._classes(name, self._numbers(column, first_row), first_row)
             elif name in self.list_lengths:
@@ -91,6 +91,14 @@ class ColumnReader(NamedTuple):
         if beyond.any():
             raise self._error(first_row + int(np.argmax(beyond)), "ts lies before 1678 or after 2261")
         return counts * ns_per_unit
+
+    def _sigmas(self, column: pl.Series, first_row: int) -> FloatArray:
+        sigmas = self._numbers(column, first_row)
+        wrong = (sigmas <= 0.0) | np.isinf(sigmas)
+        if wrong.any():
+            row = int(np.argmax(wrong))
+            raise self._error(first_row + row, f"sigma is {sigmas[row]:g}, expected a number above zero, or null")
+        return sigmas
 
     def _label_lists(self, column: pl.Series, first_row: int) -> IntArray | FloatArray | Float32Array:
         is_classes = column.name == "sr_heatmap" and column.dtype.inner.is_integer()  # type: ignore[attr-defined]

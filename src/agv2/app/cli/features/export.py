@@ -71,6 +71,8 @@ def export(
 
     if out.suffix != ".parquet":
         raise DataError(f"{out}: windows are written as Parquet; end the name with .parquet")
+    if out.exists() and any(path.exists() and out.samefile(path) for path in bars):
+        raise DataError(f"{out}: these are the bars to read; write elsewhere")
     if out.exists() and not force:
         raise DataError(f"{out}: exists already; write elsewhere, or replace it with --force")
     require_known_symbols(layers, symbol or [symbol_of(path) for path in bars])

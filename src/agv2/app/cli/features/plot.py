@@ -41,7 +41,10 @@ def plot(
         raise DataError(f"--out {out}: a page is written; end the name with .html")
     name = symbol or symbol_of(bars)
     require_known_symbols(layers, [name])
-    history = usable_bars(read_rows(bars, name)).bars
+    loaded = usable_bars(read_rows(bars, name))
+    for note in loaded.notes:
+        typer.echo(f"note: {bars}: {note}", err=True)
+    history = loaded.bars
     if at is not None:
         history = history.slice(0, int((history.close_ns <= parse_moment("--at", at)).sum()))
     warmup = max(column.lookback for column in feature_columns(history.timeframe)) - 1
