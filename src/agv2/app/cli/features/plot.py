@@ -29,13 +29,11 @@ def plot(
     from agv2.app.cli.data.moments import moment_text, parse_moment
     from agv2.app.cli.data.out_file import writing
     from agv2.app.feature_chart.page import feature_page
-    from agv2.app.settings import require_known_symbols
+    from agv2.app.settings import load_settings, require_known_symbols
     from agv2.backtest.atomic_files import write_atomically
     from agv2.core.errors import DataError
     from agv2.data.bars_file import read_rows, symbol_of, usable_bars
-    from agv2.data.config import MarketsConfig
     from agv2.features.pipeline import compute_features, feature_columns
-    from agv2.utils.config import load_config
 
     if out.suffix != ".html":
         raise DataError(f"--out {out}: a page is written; end the name with .html")
@@ -53,7 +51,7 @@ def plot(
             f"{bars}: {len(history):,} bars of {history.timeframe.name}{'' if at is None else f' until {at}'}, "
             f"{warmup + shown:,} are needed: {warmup:,} before the first complete row, and the {shown} of --last"
         )
-    instrument, _ = load_config(MarketsConfig, "markets", config, layers).instrument(name, history.ts_ns)
+    instrument, _ = load_settings(config, layers).markets.instrument(name, history.ts_ns)
     history = history.slice(len(history) - warmup - shown, len(history))
     page = feature_page(history, compute_features(history, instrument.calendar), shown)
     with writing(out):
