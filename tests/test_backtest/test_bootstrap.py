@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from agv2.backtest.bootstrap import block_bootstrap, bootstrap_intervals, optimal_block_length
+from agv2.backtest.bootstrap import block_bootstrap, bootstrap_intervals
 from agv2.backtest.metrics import max_drawdown, sharpe_ratio, sortino_ratio
 from agv2.core.arrays import FloatArray
 from agv2.core.errors import DataError
@@ -97,28 +97,6 @@ def test_constant_returns_have_no_sharpe_interval(returns: FloatArray) -> None:
     assert math.isnan(found.sharpe.low)
     assert math.isnan(found.sharpe.high)
     assert "sharpe" not in found.as_json()
-
-
-def test_block_length_of_an_autoregression_is_near_its_theory() -> None:
-    persistence, n = 0.5, 20_000
-    slope = 2 * persistence / (1 - persistence) ** 2 / (1 - persistence**2)  # sum of |k| covariance(k)
-    long_run = 1 / (1 - persistence) ** 2
-    theory = (n * slope**2 / long_run**2) ** (1 / 3)
-    found = [optimal_block_length(autoregression(persistence, n, seed)) for seed in range(8)]
-    assert float(np.median(found)) == pytest.approx(theory, rel=0.25)
-
-
-def test_block_length_is_near_that_of_arch() -> None:
-    arch = pytest.importorskip("arch.bootstrap")
-    for persistence in (0.0, 0.3, 0.7, 0.9):
-        series = autoregression(persistence, 3000, 3)
-        theirs = max(1.0, float(arch.optimal_block_length(series)["stationary"].iloc[0]))
-        assert optimal_block_length(series) == pytest.approx(theirs, rel=0.3)
-
-
-@pytest.mark.parametrize("values", [np.zeros(100), np.ones(100), np.array([1.0, 2.0, 3.0])])
-def test_block_length_of_a_constant_or_short_series_is_one(values: FloatArray) -> None:
-    assert optimal_block_length(values) == 1.0
 
 
 def test_too_little_to_resample_is_refused() -> None:
