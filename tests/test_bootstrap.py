@@ -101,9 +101,9 @@ def test_test_adds_the_development_tools_and_the_extras_asked_for(machine: FakeM
 
 def test_the_size_told_grows_with_the_extras(machine: FakeMachine) -> None:
     bootstrap.main(["demo"], machine)
-    assert "about 1.8 GB to install." in machine.said
+    assert "about 1.9 GB to install." in machine.said
     bootstrap.main(["test", "--with", "jupyterlab"], machine)
-    assert "about 2.6 GB to install with dev, jupyterlab." in machine.said
+    assert "about 2.7 GB to install with dev, jupyterlab." in machine.said
     assert bootstrap.TORCH_GB + bootstrap.PACKAGES_GB + sum(bootstrap.EXTRAS_GB.values()) < bootstrap.DISK_GB
 
 
