@@ -1,5 +1,6 @@
 import math
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -166,13 +167,18 @@ def test_a_gap_of_unknown_returns_is_ignored_and_the_variance_drifts_to_its_mean
     assert forecast(replace(series, future=training_gap), range(3900), range(3990, 4600)).failure == ""
 
 
-def test_persistence_of_one_is_a_fit_and_not_a_failure() -> None:
+def test_persistence_of_one_is_a_fit_and_not_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     """Markets often sit on that bound, which the search passes by its tolerance."""
     returns, _ = garch_path(8000, seed=48, params=GarchParams(1e-9, 0.25, 0.7499, 3.0))
     found = forecast(series_of(returns), range(7000), range(7100, 7900))
     assert found.failure == ""
-    assert 0.99 < found.params.alpha + found.params.beta <= 1.0
+    assert found.params.alpha + found.params.beta > 0.99
     assert np.isfinite(found.quantiles).all()
+    beyond = SimpleNamespace(convergence_flag=0, loglikelihood=0.0, params=[0.01, 0.10001, 0.9, 5.0])
+    univariate = pytest.importorskip("arch.univariate.base")
+    monkeypatch.setattr(univariate.ARCHModel, "fit", lambda *_, **__: beyond)
+    found = forecast(series_of(returns), range(7000), range(7100, 7900))
+    assert found.params.alpha + found.params.beta == pytest.approx(1.0, abs=1e-12)
 
 
 def test_a_price_that_hardly_moves_gets_ewma_and_a_reason() -> None:
@@ -198,6 +204,31 @@ def test_a_long_standstill_does_not_end_the_volatility() -> None:
     returns[3000:3500] = 0.0
     found = forecast(series_of(returns), range(5000), range(3400, 3600))
     assert found.scale.min() > 0.04 * returns.std() / 0.001
+
+
+def test_a_standstill_does_not_end_the_volatility_of_ewma() -> None:
+    returns, _ = garch_path(1500, seed=53)
+    returns[300:1400] = 0.0
+    found = forecast(series_of(returns), range(200), range(1300, 1490))
+    assert found.failure
+    assert found.scale.min() == pytest.approx(0.05 * math.sqrt(np.square(returns[1:200]).mean()) / 0.001)
+
+
+def test_a_search_that_stops_where_it_began_is_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may call that success; another start with a higher likelihood says otherwise."""
+    univariate = pytest.importorskip("arch.univariate.base")
+    search = univariate.ARCHModel.fit
+
+    def stuck(model: object, *words: object, starting_values: FloatArray | None, **named: object) -> object:
+        if starting_values is None or starting_values[3] == 4.0:
+            return SimpleNamespace(convergence_flag=0, loglikelihood=-1e9, params=[0.02, 0.05, 0.93, 6.0])
+        return search(model, *words, starting_values=starting_values, **named)
+
+    returns, _ = garch_path(8000, seed=54)
+    expected = forecast(series_of(returns), range(7000), range(7100, 7900)).params
+    monkeypatch.setattr(univariate.ARCHModel, "fit", stuck)
+    found = forecast(series_of(returns), range(7000), range(7100, 7900)).params
+    np.testing.assert_allclose(found, expected, rtol=0.02)
 
 
 def test_a_search_that_fails_gets_ewma_and_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
