@@ -18,8 +18,8 @@ def check_rows(
 ) -> StageResult:
     """Compare rows all over a matrix with what the bars up to each give, bit for bit.
 
-    No bar after a row is there when it is computed again, so whatever sees the future in one row of a hundred is
-    found, wherever it lies; so is a matrix that does not belong to the bars.
+    No bar after a row is there when it is computed again, so whatever sees the future in many rows is found,
+    wherever they lie; so is a matrix that does not belong to the bars.
 
     Args:
         bars: the whole history.
