@@ -44,7 +44,7 @@ class Market:
 
 
 def _heat() -> tuple[str, ...]:
-    return tuple(spec.name for spec in FEATURES if spec.name.startswith("heatmap_"))
+    return tuple(spec.name for spec in FEATURES if spec.is_heat)
 
 
 FAMILIES: dict[str, tuple[str, ...]] = {

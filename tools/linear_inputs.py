@@ -14,9 +14,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from agv2.app.fold_training import training_series
+from agv2.app.fold_training import training_data
 from agv2.app.market_preparation import prepare_markets
 from agv2.app.settings import load_settings
+from agv2.backtest.walk_forward import Fold
 from agv2.core.arrays import BoolArray
 from agv2.features.feature_spec import FeatureColumn, Reads
 from agv2.models.config import EncoderConfig
@@ -24,8 +25,7 @@ from agv2.models.head_baselines import class_shares, quantile_baselines, regime_
 from agv2.models.heads import MultiTaskHeads
 from agv2.models.linear_start import fit_linear_parts
 from agv2.models.losses import pinball_loss, regime_loss
-from agv2.models.normalizer import Normalizer
-from agv2.models.training_rows import TrainingSeries, purged_rows, validation_starts
+from agv2.models.training_rows import TrainingSeries, purged_rows
 
 MOST_BARS, SHARE, SEED = 60_000, 0.75, 0
 
@@ -33,7 +33,7 @@ MOST_BARS, SHARE, SEED = 60_000, 0.75, 0
 def subsets(columns: tuple[FeatureColumn, ...]) -> dict[str, BoolArray]:
     """Features by name of the subset."""
     levels = np.array([column.spec.reads is Reads.LEVELS for column in columns])
-    heat = np.array([column.spec.name.startswith("heatmap_") for column in columns])
+    heat = np.array([column.spec.is_heat for column in columns])
     context = np.array(["@" in column.name for column in columns])
     return {
         "no levels": ~levels,
@@ -71,10 +71,7 @@ def main() -> None:
         (market,) = prepare_markets([path], [], settings, accept_defects=True)
         stop = market.first_decision + int(SHARE * (len(market.bars) - market.first_decision))
         start = max(market.first_decision, stop - MOST_BARS)
-        warm = slice(start - config.window + 1, stop)
-        validation_ns, _ = validation_starts([market.bars.ts_ns[warm]], config)
-        normalizer = Normalizer.fit(market.features.values[start:stop])
-        series = training_series(market, warm, normalizer, settings, validation_ns)
+        _, (series,) = training_data([market], [Fold(start, stop, stop, stop)], settings)
         (rows,) = purged_rows([series], config)
         pinball = quantile_baselines([series], [rows.train], [rows.score], np.array(config.quantile_levels))
         labels = (series.regime[part.start : part.stop] for part in (rows.train, rows.score))

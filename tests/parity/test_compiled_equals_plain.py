@@ -1,15 +1,13 @@
 """The compiled batch loop and the same loop as plain Python: fills, ledger and observations, bit for bit."""
 
 import hashlib
-import os
-import subprocess
-import sys
 
 import numpy as np
 
 from agv2.backtest.simulator import BatchSimulator
 from agv2.core.jit import PLAIN_KERNELS
 from agv2.decision.actions import ACTION_NVEC
+from tests.plain_kernels import printed
 from tests.tapes import a_tape, costs, limits, walk
 
 N_BOOKS, N_BARS = 3, 400
@@ -37,16 +35,8 @@ def trace() -> list[str]:
     return lines
 
 
-def run(plain: str) -> list[str]:
-    environment = os.environ | {"AGV2_PLAIN_KERNELS": plain}
-    done = subprocess.run(
-        [sys.executable, "-c", PRINT_TRACE], env=environment, capture_output=True, text=True, check=True
-    )
-    return done.stdout.splitlines()
-
-
 def test_compiled_loop_equals_plain_python_with_latency_and_partial_fills() -> None:
-    compiled, plain = run("0"), run("1")
+    plain, compiled = (text.splitlines() for text in printed(PRINT_TRACE))
     assert (compiled[0], plain[0]) == ("plain=False", "plain=True")
     fills = [line for line in plain if "[" not in line]
     assert len(fills) > 200

@@ -1,13 +1,11 @@
 """Features from compiled kernels and from the same kernels as plain Python."""
 
 import hashlib
-import os
-import subprocess
-import sys
 
 from agv2.core.jit import PLAIN_KERNELS
 from agv2.features.pipeline import compute_features
 from tests.markets import UTC_DAYS, gappy_bars
+from tests.plain_kernels import printed
 
 N_BARS = 1600
 PRINT_DIGEST = f"from tests.parity.test_plain_features import digest; print(digest({N_BARS}))"
@@ -20,14 +18,6 @@ def digest(n_bars: int) -> str:
 
 
 def test_compiled_features_equal_plain_ones_bit_for_bit() -> None:
-    def run(plain: str) -> tuple[str, str]:
-        environment = os.environ | {"AGV2_PLAIN_KERNELS": plain}
-        done = subprocess.run(
-            [sys.executable, "-c", PRINT_DIGEST], env=environment, capture_output=True, text=True, check=True
-        )
-        is_plain, _, found = done.stdout.strip().partition(" ")
-        return is_plain, found
-
-    plain, compiled = run("1"), run("0")
+    plain, compiled = (text.split() for text in printed(PRINT_DIGEST))
     assert (plain[0], compiled[0]) == ("True", "False")
     assert plain[1] == compiled[1]

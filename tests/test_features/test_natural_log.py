@@ -1,14 +1,12 @@
 import hashlib
 import math
-import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 
 from agv2.core.jit import PLAIN_KERNELS
 from agv2.features.natural_log import natural_log
+from tests.plain_kernels import printed
 
 PRINT_DIGEST = "from tests.test_features.test_natural_log import digest; print(*digest())"
 
@@ -60,13 +58,6 @@ def digest() -> tuple[bool, str]:
 
 
 def test_compiled_logs_equal_plain_ones_bit_for_bit() -> None:
-    def run(plain: str) -> list[str]:
-        environment = os.environ | {"AGV2_PLAIN_KERNELS": plain}
-        done = subprocess.run(
-            [sys.executable, "-c", PRINT_DIGEST], env=environment, capture_output=True, text=True, check=True
-        )
-        return done.stdout.split()
-
-    plain, compiled = run("1"), run("0")
+    plain, compiled = (text.split() for text in printed(PRINT_DIGEST))
     assert (plain[0], compiled[0]) == ("True", "False")
     assert plain[1] == compiled[1]

@@ -1,7 +1,4 @@
 import hashlib
-import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -21,6 +18,7 @@ from agv2.features.support_resistance import (
     nearest_levels,
 )
 from tests.markets import gappy_bars, scrambled_after
+from tests.plain_kernels import printed
 
 LOOKBACK = density_lookback()
 GRID = (np.arange(HEATMAP_BINS) - 31.5) / 2.0
@@ -222,14 +220,7 @@ def digest() -> tuple[bool, str]:
 
 
 def test_compiled_density_equals_the_plain_one_bit_for_bit() -> None:
-    def run(plain: str) -> list[str]:
-        environment = os.environ | {"AGV2_PLAIN_KERNELS": plain}
-        done = subprocess.run(
-            [sys.executable, "-c", PRINT_DIGEST], env=environment, capture_output=True, text=True, check=True
-        )
-        return done.stdout.split()
-
-    plain, compiled = run("1"), run("0")
+    plain, compiled = (text.split() for text in printed(PRINT_DIGEST))
     assert (plain[0], compiled[0]) == ("True", "False")
     assert plain[1] == compiled[1]
 

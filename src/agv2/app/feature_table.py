@@ -9,8 +9,6 @@ from agv2.features.pipeline import feature_columns
 
 __all__ = ["FeatureRow", "feature_rows"]
 
-_HEAT = "heatmap_"
-
 
 @dataclass(frozen=True, slots=True)
 class FeatureRow:
@@ -45,7 +43,7 @@ def feature_rows(timeframe: Timeframe, *, each_heat_column: bool = False) -> tup
     for column in feature_columns(timeframe):
         by_name.setdefault(column.spec.name, []).append(column)
     rows = []
-    for is_heat, group in groupby(by_name, key=lambda name: name.startswith(_HEAT)):
+    for is_heat, group in groupby(by_name, key=lambda name: by_name[name][0].spec.is_heat):
         names = list(group)
         if is_heat and not each_heat_column:
             first, last = by_name[names[0]][0].spec, by_name[names[-1]][0].spec

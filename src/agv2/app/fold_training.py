@@ -19,7 +19,7 @@ from agv2.models.pass_deviation import PassDeviation, pass_deviation
 from agv2.models.pretraining import PretrainedEncoder, pretrain
 from agv2.models.training_rows import TrainingSeries, validation_starts
 
-__all__ = ["FoldEncoder", "fit_encoder", "make_tapes", "one_pass_deviation", "training_data", "training_series"]
+__all__ = ["FoldEncoder", "fit_encoder", "make_tapes", "one_pass_deviation", "training_data"]
 
 
 Report = Callable[[float, str], None]
@@ -81,7 +81,7 @@ def training_data(
     stamps = [market.bars.ts_ns[rows] for market, rows in zip(markets, warm, strict=True)]
     validation_ns, _ = validation_starts(stamps, settings.encoder)
     series = [
-        training_series(market, rows, normalizer, settings, validation_ns)
+        _training_series(market, rows, normalizer, settings, validation_ns)
         for market, rows in zip(markets, warm, strict=True)
     ]
     return normalizer, series
@@ -101,7 +101,7 @@ def _warm_bars(fold: Fold, settings: Settings) -> slice:
     return slice(fold.train_lo - (settings.encoder.window - 1), fold.train_hi)
 
 
-def training_series(
+def _training_series(
     market: PreparedMarket, warm: slice, normalizer: Normalizer, settings: Settings, validation_ns: int
 ) -> TrainingSeries:
     """What the encoder learns from in one market: scaled features and the targets that look ahead of them.

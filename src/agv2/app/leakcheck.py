@@ -13,7 +13,7 @@ from agv2.backtest.leakcheck_rows import check_rows
 from agv2.backtest.leakcheck_stages import coarse_turns, feature_stages, remembered
 from agv2.core.bars import Bars
 from agv2.core.errors import LeakError
-from agv2.core.timeframes import Timeframe
+from agv2.core.timeframes import SessionCalendar, Timeframe
 from agv2.features.pipeline import FeatureMatrix, compute_features
 from agv2.models.config import EncoderConfig
 from agv2.models.threads import torch_threads
@@ -75,11 +75,13 @@ def leakcheck(
         bars = bars.slice(max(0, len(bars) - _MOST_BARS), len(bars))
         features = compute_features(bars, calendar)
     rows = check_rows(bars, features, lambda bars: compute_features(bars, calendar), extent.rows, seed)
-    report = _check_stages(bars, settings, seed, quick, progress)
+    report = _check_stages(bars, settings, calendar, seed, quick, progress)
     return report._replace(stages=(*report.stages, rows)) if rows.comparisons else report
 
 
-def _check_stages(bars: Bars, settings: Settings, seed: int, quick: bool, progress: Progress | None) -> LeakReport:
+def _check_stages(
+    bars: Bars, settings: Settings, calendar: SessionCalendar, seed: int, quick: bool, progress: Progress | None
+) -> LeakReport:
     extent = _QUICK if quick else _FULL
     if quick:
         settings = replace(settings, encoder=short_window(settings.encoder))
@@ -87,7 +89,7 @@ def _check_stages(bars: Bars, settings: Settings, seed: int, quick: bool, progre
     if len(bars) < needed:
         short = replace(settings, encoder=short_window(settings.encoder))
         if len(bars) < bars_needed(bars.timeframe, short.encoder):
-            return _features_alone(bars, settings, extent.cuts, seed, progress)
+            return _features_alone(bars, settings, calendar, extent.cuts, seed, progress)
         note = (
             f"{len(bars):,} bars of {bars.timeframe.name} are too few for the encoder's window of "
             f"{settings.encoder.window}, which needs {needed:,}: checked with a window of {short.encoder.window}"
@@ -96,7 +98,7 @@ def _check_stages(bars: Bars, settings: Settings, seed: int, quick: bool, progre
     bars = bars.slice(max(0, len(bars) - (needed - _FEWEST + extent.bars)), len(bars))
     with torch_threads(1):
         stages = fold_stages(bars, settings, seed, fit=not quick)
-        return _noted(_checked(bars, settings, stages, extent.cuts, seed, progress), notes)
+        return _noted(_checked(bars, calendar, stages, extent.cuts, seed, progress), notes)
 
 
 def require_no_leak(bars: Bars, settings: Settings, seed: int, features: FeatureMatrix | None = None) -> PassedCheck:
@@ -140,12 +142,13 @@ def bars_needed(timeframe: Timeframe, encoder: EncoderConfig) -> int:
     return first_decision(timeframe, encoder) + 2 * encoder.horizons[-1] + _FEWEST
 
 
-def _features_alone(bars: Bars, settings: Settings, n_cuts: int, seed: int, progress: Progress | None) -> LeakReport:
+def _features_alone(
+    bars: Bars, settings: Settings, calendar: SessionCalendar, n_cuts: int, seed: int, progress: Progress | None
+) -> LeakReport:
     """The features whose lookback leaves half of the bars to compare, and nothing that comes after features."""
     features_of = remembered(lambda bars: market_of(bars, settings).features)
-    calendar = settings.markets.instrument(bars.symbol, bars.ts_ns)[0].calendar
     stages = feature_stages(bars.timeframe, calendar, features_of, longest=len(bars) // 2)
-    report = _checked(bars, settings, stages, n_cuts, seed, progress)
+    report = _checked(bars, calendar, stages, n_cuts, seed, progress)
     rest = bars_needed(bars.timeframe, short_window(settings.encoder))
     note = (
         f"{len(bars):,} bars of {bars.timeframe.name} are too few for a decision, which needs {rest:,}: "
@@ -156,9 +159,8 @@ def _features_alone(bars: Bars, settings: Settings, n_cuts: int, seed: int, prog
 
 
 def _checked(
-    bars: Bars, settings: Settings, stages: Sequence[Stage], n_cuts: int, seed: int, progress: Progress | None
+    bars: Bars, calendar: SessionCalendar, stages: Sequence[Stage], n_cuts: int, seed: int, progress: Progress | None
 ) -> LeakReport:
-    calendar = settings.markets.instrument(bars.symbol, bars.ts_ns)[0].calendar
     turns = coarse_turns(bars, calendar)
     return check_leaks(bars, stages, n_cuts, seed, zones=[calendar.roll_zone], turns=turns, progress=progress)
 

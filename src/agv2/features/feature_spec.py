@@ -42,6 +42,11 @@ class FeatureSpec:
     on_context: bool = True
     """Whether coarse bars have it too; the clock would only say the same thing again."""
 
+    @property
+    def is_heat(self) -> bool:
+        """Whether it is a column of the heat map."""
+        return self.name.startswith("heatmap_")
+
 
 @dataclass(frozen=True, slots=True)
 class FeatureColumn:

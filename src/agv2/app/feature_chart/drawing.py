@@ -16,7 +16,6 @@ from agv2.features.support_resistance import HALF_WIDTH_SIGMAS, HEAT_COLUMNS
 
 __all__ = ["FeatureChart", "feature_chart"]
 
-_HEAT = "heatmap_"
 _ROOM = 0.12  # of the price range, above and below the candles
 _PRICE_ROWS = 160
 _LEAST_APART = 7.0  # per cent of the width, between labels of the time axis
@@ -108,7 +107,11 @@ def feature_chart(bars: Bars, features: FeatureMatrix, shown: int) -> FeatureCha
             "t": (last.ts_ns // 1_000_000_000).tolist(),
             "digits": digits,
             "ohlc": np.round(prices, digits).tolist(),
-            "values": {name: np.round(each, 3).tolist() for name, each in columns.items() if _HEAT not in name},
+            "values": {
+                column.name: np.round(columns[column.name], 3).tolist()
+                for column in features.columns
+                if not column.spec.is_heat
+            },
         },
     )
 
@@ -117,7 +120,7 @@ def _heats(features: FeatureMatrix, values: FloatArray) -> dict[str, FloatArray]
     """(32, shown) of each timeframe, from below the close up."""
     found: dict[str, list[int]] = {}
     for i, column in enumerate(features.columns):
-        if column.spec.name.startswith(_HEAT):
+        if column.spec.is_heat:
             found.setdefault(column.timeframe, []).append(i)
     return {timeframe: values[:, places].T for timeframe, places in found.items()}
 
@@ -175,7 +178,7 @@ def _panels(features: FeatureMatrix, columns: dict[str, FloatArray]) -> tuple[Pa
     return tuple(
         _panel(spec.name, spec.meaning, spec.unit, {name: columns[name] for name in by_feature[spec.name]})
         for spec in FEATURES
-        if not spec.name.startswith(_HEAT)
+        if not spec.is_heat
     )
 
 
