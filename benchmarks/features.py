@@ -15,24 +15,20 @@ twenty columns.
 
 import argparse
 import cProfile
-import csv
-import datetime
 import functools
-import importlib.metadata
 import math
 import os
-import platform
 import pstats
 import statistics
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, NamedTuple
 
 os.environ.setdefault("POLARS_MAX_THREADS", "1")  # read once, as polars is imported
 
 import numpy as np
 import polars as pl
+from comparison import HISTORY, Line, record_lines
 
 from agv2.core.arrays import Float32Array, FloatArray, IntArray
 from agv2.core.bars import Bars
@@ -59,21 +55,6 @@ GRID = (np.arange(HEATMAP_BINS) + 0.5) * 2.0 * HALF_WIDTH_SIGMAS / HEATMAP_BINS 
 BASIC = [spec for spec in FEATURES if spec.reads is not Reads.LEVELS]
 WITHOUT_CLOCK = [spec for spec in BASIC if spec.on_context]
 EVERY_DAY = SessionCalendar(0, "UTC", 365.0, None, weekend_nights=True)
-HISTORY = Path(__file__).with_name("history.csv")
-
-
-class Line(NamedTuple):
-    """One comparison: bars per second of ours and of the yardstick."""
-
-    work: str
-    yardstick: str
-    ours_per_s: float
-    yardstick_per_s: float
-
-    @property
-    def ratio(self) -> float:
-        """Ours over the yardstick."""
-        return self.ours_per_s / self.yardstick_per_s
 
 
 def basic_features(bars: Bars, specs: list[FeatureSpec]) -> tuple[FloatArray, Float32Array]:
@@ -203,7 +184,7 @@ def alternate(
             side()
             if turn:
                 rate.append(n_bars / (time.perf_counter() - began))
-    return Line(work, yardstick, statistics.median(rates[0]), statistics.median(rates[1]))
+    return Line(work, statistics.median(rates[0]), yardstick, statistics.median(rates[1]))
 
 
 def compare_basic(bars: Bars) -> list[Line]:
@@ -271,15 +252,7 @@ def main() -> None:
     for name, cost in costs:
         print(f"  {name:<42} {cost:>10.1f} ns a bar")  # noqa: T201
     if record:
-        today = datetime.datetime.now(datetime.UTC).date().isoformat()  # noqa: TID251 - when it was measured
-        versions = " ".join(f"{name}={importlib.metadata.version(name)}" for name in ("numpy", "numba", "polars"))
-        with HISTORY.open("a", newline="", encoding="utf-8") as stream:
-            writer = csv.writer(stream)
-            for line in lines:
-                writer.writerow(
-                    [today, f"{platform.machine()} {platform.python_version()}", versions, line.work,
-                     round(line.ours_per_s), line.yardstick, round(line.yardstick_per_s), round(line.ratio, 3)]
-                )  # fmt: skip
+        record_lines(lines, ("numpy", "numba", "polars"))
 
 
 if __name__ == "__main__":

@@ -9,21 +9,16 @@ same bits; the lines of one timeframe compare single passes.
 """
 
 import argparse
-import csv
-import datetime
-import importlib.metadata
 import os
-import platform
 import statistics
 import time
 from collections.abc import Callable
-from pathlib import Path
-from typing import NamedTuple
 
 os.environ.setdefault("POLARS_MAX_THREADS", "1")  # read once, as polars is imported
 
 import numpy as np
 import polars as pl
+from comparison import HISTORY, Line, record_lines
 
 from agv2.core.bars import Bars
 from agv2.core.timeframes import SessionCalendar, Timeframe
@@ -31,21 +26,8 @@ from agv2.data.bar_aggregator import aggregate_each
 
 ROUNDS, SEED, N_BARS = 7, 7, 5_000_000
 UTC = SessionCalendar(0, "UTC", 365.0, None, weekend_nights=True)
+YARDSTICK = "polars group_by_dynamic"
 NEW_YORK = SessionCalendar(17, "America/New_York", 260.0, 2, weekend_nights=False)
-HISTORY = Path(__file__).with_name("history.csv")
-
-
-class Line(NamedTuple):
-    """One comparison: fine bars per second of ours and of the yardstick."""
-
-    work: str
-    ours_per_s: float
-    yardstick_per_s: float
-
-    @property
-    def ratio(self) -> float:
-        """Ours over the yardstick."""
-        return self.ours_per_s / self.yardstick_per_s
 
 
 def one_minute_bars() -> Bars:
@@ -85,7 +67,7 @@ def compare(bars: Bars, calendar: SessionCalendar, targets: tuple[str, ...], wor
             side()
             if turn:
                 rate.append(len(bars) / (time.perf_counter() - began))
-    return Line(work, statistics.median(rates[0]), statistics.median(rates[1]))
+    return Line(work, statistics.median(rates[0]), YARDSTICK, statistics.median(rates[1]))
 
 
 def main() -> None:
@@ -94,7 +76,6 @@ def main() -> None:
     parser.add_argument("--record", action="store_true", help=f"append to {HISTORY.name}")
     record = parser.parse_args().record
     bars = one_minute_bars()
-    yardstick = "polars group_by_dynamic"
     lines = [
         compare(bars, UTC, ("5m", "15m", "1h"), "1m bars into 5m, 15m and 1h"),
         compare(bars, NEW_YORK, ("5m", "15m", "1h"), "1m bars into 5m, 15m and 1h, New York days"),
@@ -103,19 +84,11 @@ def main() -> None:
     ]
     for line in lines:
         print(  # noqa: T201 - the output of this script
-            f"{line.work:<44} {line.ours_per_s:>14,.0f}/s  {line.ratio:>8.2f} x {yardstick}"
+            f"{line.work:<44} {line.ours_per_s:>14,.0f}/s  {line.ratio:>8.2f} x {line.yardstick}"
             f" ({line.yardstick_per_s:,.0f}/s)"
         )
     if record:
-        today = datetime.datetime.now(datetime.UTC).date().isoformat()  # noqa: TID251 - when it was measured
-        versions = " ".join(f"{name}={importlib.metadata.version(name)}" for name in ("numpy", "numba", "polars"))
-        with HISTORY.open("a", newline="", encoding="utf-8") as stream:
-            writer = csv.writer(stream)
-            for line in lines:
-                writer.writerow(
-                    [today, f"{platform.machine()} {platform.python_version()}", versions, line.work,
-                     round(line.ours_per_s), yardstick, round(line.yardstick_per_s), round(line.ratio, 3)]
-                )  # fmt: skip
+        record_lines(lines, ("numpy", "numba", "polars"))
 
 
 if __name__ == "__main__":

@@ -7,18 +7,14 @@ One thread. Rounds of the two sides alternate; figures are medians.
 """
 
 import argparse
-import csv
-import datetime
-import importlib.metadata
-import platform
 import statistics
 import time
 from collections.abc import Callable
-from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 import torch
+from comparison import HISTORY, Line, record_lines
 
 from agv2.backtest.simulator import BatchSimulator
 from agv2.backtest.tape import MarketTape
@@ -35,21 +31,6 @@ from agv2.risk.config import RiskParams
 from agv2.sim.costs import Costs
 
 ROUNDS, SEED = 7, 7
-HISTORY = Path(__file__).with_name("history.csv")
-
-
-class Line(NamedTuple):
-    """One comparison: work per second of ours and of the yardstick."""
-
-    work: str
-    ours_per_s: float
-    yardstick: str
-    yardstick_per_s: float
-
-    @property
-    def ratio(self) -> float:
-        """Ours over the yardstick."""
-        return self.ours_per_s / self.yardstick_per_s
 
 
 def compare(work: str, ours: Callable[[], int], yardstick: str, theirs: Callable[[], int]) -> Line:
@@ -150,19 +131,7 @@ def main() -> None:
             f"{line.work:<30} {line.ours_per_s:>14,.0f}/s  {line.ratio:>8.2f} x {line.yardstick}"
         )
     if record:
-        today = datetime.datetime.now(datetime.UTC).date().isoformat()  # noqa: TID251 - when it was measured
-        versions = " ".join(f"{name}={importlib.metadata.version(name)}" for name in ("numpy", "numba", "torch"))
-        with HISTORY.open("a", newline="", encoding="utf-8") as stream:
-            writer = csv.writer(stream)
-            if stream.tell() == 0:
-                writer.writerow(
-                    ["date", "machine", "versions", "work", "per_s", "yardstick", "yardstick_per_s", "ratio"]
-                )
-            for line in lines:
-                writer.writerow(
-                    [today, f"{platform.machine()} {platform.python_version()}", versions, line.work,
-                     round(line.ours_per_s), line.yardstick, round(line.yardstick_per_s), round(line.ratio, 3)]
-                )  # fmt: skip
+        record_lines(lines, ("numpy", "numba", "torch"))
 
 
 if __name__ == "__main__":
