@@ -21,10 +21,11 @@ from agv2.backtest.walk_forward import Fold
 from agv2.core.arrays import BoolArray
 from agv2.features.feature_spec import FeatureColumn, Reads
 from agv2.models.config import EncoderConfig
-from agv2.models.head_baselines import class_shares, quantile_baselines, regime_baselines
+from agv2.models.head_baselines import class_baselines, quantile_baselines
 from agv2.models.heads import MultiTaskHeads
 from agv2.models.linear_start import fit_linear_parts
-from agv2.models.losses import pinball_loss, regime_loss
+from agv2.models.losses import class_loss, pinball_loss
+from agv2.models.pretraining import unconditional_targets
 from agv2.models.training_rows import TrainingSeries, purged_rows
 
 MOST_BARS, SHARE, SEED = 60_000, 0.75, 0
@@ -47,16 +48,14 @@ def losses(series: TrainingSeries, read: BoolArray, train: range, score: range, 
     """Pinball loss and log loss on the scored rows, of linear parts fitted on the training rows."""
     torch.manual_seed(SEED)
     heads = MultiTaskHeads(series.features.shape[1], config).eval()
-    past = series.future[train.start : train.stop]
-    shares = class_shares(series.regime[train.start : train.stop])
-    heads.start_at_baseline(np.nanquantile(past, config.quantile_levels, axis=0).T, shares)
+    heads.start_at_baseline(unconditional_targets([series], [train], config))
     fit_linear_parts(heads, [series], [train], config, np.random.default_rng(SEED), read)
     rows = slice(score.start, score.stop)
     returns, levels = torch.from_numpy(series.future[rows].astype(np.float32)), torch.tensor(config.quantile_levels)
     with torch.inference_mode():
         said = heads(torch.zeros(1, config.embedding_dim), torch.from_numpy(series.features[rows]))
         regimes = torch.from_numpy(series.regime[rows])
-        return [float(pinball_loss(said.quantiles, returns, levels)), float(regime_loss(said.regime_logits, regimes))]
+        return [float(pinball_loss(said.quantiles, returns, levels)), float(class_loss(said.regime_logits, regimes))]
 
 
 def main() -> None:
@@ -75,7 +74,7 @@ def main() -> None:
         (rows,) = purged_rows([series], config)
         pinball = quantile_baselines([series], [rows.train], [rows.score], np.array(config.quantile_levels))
         labels = (series.regime[part.start : part.stop] for part in (rows.train, rows.score))
-        best = min(pinball.values()), min(regime_baselines(*labels).values())
+        best = min(pinball.values()), min(class_baselines(*labels).values())
         print(f"{path.name}: fitted on {len(rows.train):,} bars, scored on {len(rows.score):,}")
         for name, read in subsets(market.features.columns).items():
             quantiles, regime = (

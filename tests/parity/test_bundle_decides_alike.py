@@ -9,8 +9,8 @@ import polars as pl
 import pytest
 import torch
 
+from agv2.app.fold_training import observation_layout
 from agv2.app.market_preparation import PreparedMarket, as_known_after, prepare_markets
-from agv2.app.results import observation_layout
 from agv2.app.settings import load_settings
 from agv2.backtest.replay import ReplayResult, replay
 from agv2.backtest.run_files import RunRows, read_run_rows
@@ -83,8 +83,8 @@ def market_rows(bundle: ModelBundle, market: PreparedMarket, first: int, last: i
     features = bundle.normalizer.transform(market.features.values)
     found = []
     for bar in range(first, last + 1):
-        outputs = runner.encode(features[np.newaxis, bar - window + 1 : bar + 1])
-        found.append(np.concatenate([outputs.embedding, outputs.quantiles, outputs.regime_probs], axis=1))
+        windows = features[np.newaxis, bar - window + 1 : bar + 1]
+        found.append(runner.encode(windows, bundle.manifest.asset_classes[0]).rows())
     return np.concatenate(found)
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -15,10 +15,18 @@ from agv2.app.settings import Settings, load_settings
 from agv2.backtest.walk_forward import Fold
 from agv2.core.bars import Bars
 from agv2.data.bars_file import write_bars
+from agv2.data.config import MarketConfig
+from agv2.features.labels.bar_labels import bar_labels
+from agv2.features.labels.breakout import HORIZON as PATTERN_HORIZON
+from agv2.features.labels.level_reaction import HORIZON as REACTION_HORIZON
+from agv2.features.labels.level_reaction import REACTION_BINS, Reaction
+from agv2.features.support_resistance import level_density, nearest_levels
+from agv2.models.config import ASSET_CLASSES
+from agv2.models.heads import LEVEL_BANDS
 from agv2.models.masked_model import MaskedModel
 from agv2.models.normalizer import Normalizer
 from agv2.models.pretraining import PretrainedEncoder
-from agv2.models.training_rows import TrainingSeries, validation_starts
+from agv2.models.training_rows import BY_BAR, TrainingSeries, validation_starts
 from agv2.utils.config import parse_override
 from tests.markets import gappy_bars, scrambled_after
 
@@ -64,7 +72,7 @@ def test_no_target_statistic_or_input_uses_a_test_bar(
 
     np.testing.assert_array_equal(normalizer.mean, other_normalizer.mean)
     np.testing.assert_array_equal(normalizer.scale, other_normalizer.scale)
-    for name in ("ts_ns", "features", "sigma", "future", "regime"):
+    for name in BY_BAR:
         np.testing.assert_array_equal(getattr(series, name), getattr(other, name), err_msg=name)
     assert series.ts_ns[-1] < bars.ts_ns[TEST_LO]
 
@@ -77,6 +85,35 @@ def test_the_last_horizon_of_training_bars_has_no_target(
     for column, horizon in enumerate(settings.encoder.horizons):
         assert np.isnan(series.future[-horizon:, column]).all()
         assert np.isfinite(series.future[-horizon - 1, column])
+    assert (series.reacted[-REACTION_HORIZON:] == -1).all()
+    assert (series.reacted[-REACTION_HORIZON - 1] >= 0).all()
+    assert (series.pattern[-PATTERN_HORIZON:] == -1).all()
+    assert (series.pattern[-PATTERN_HORIZON - 200 : -PATTERN_HORIZON] >= 0).any()
+    assert series.label_reach == settings.label_reach == max(REACTION_HORIZON, PATTERN_HORIZON)
+
+
+def test_head_targets_are_those_of_the_labels(
+    settings: Settings, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Patterns and turns of the training bars as `bar_labels` makes them from levels that are computed anew."""
+    market = prepared(gappy_bars(N_BARS), settings, tmp_path_factory.mktemp("d"))
+    _, series = taught(market, settings, monkeypatch)
+    past, sigma = market.bars.slice(0, TRAIN_HI), market.features.sigma[:TRAIN_HI]
+    density = level_density(past.high, past.low, past.close, sigma)
+    made = bar_labels(past, sigma, nearest_levels(density))
+    np.testing.assert_array_equal(series.pattern, made.pattern[-len(series) :])
+    reaction = made.reaction[-len(series) :]
+    np.testing.assert_array_equal(series.reacted == 1, reaction == Reaction.REACTED)
+    np.testing.assert_array_equal(series.reacted == -1, reaction == Reaction.UNKNOWN)
+    nearest = nearest_levels(density)
+    is_drawn = nearest.above_strength[-len(series) :] > 0.0
+    np.testing.assert_array_equal(np.isfinite(series.level_distance[:, 0]), is_drawn)
+    np.testing.assert_array_equal(series.level_distance[is_drawn, 0], nearest.above[-len(series) :][is_drawn])
+
+
+def test_the_model_has_an_output_for_every_band_and_a_number_for_every_class_of_market() -> None:
+    assert LEVEL_BANDS == REACTION_BINS
+    assert set(ASSET_CLASSES) == set(get_args(MarketConfig.model_fields["asset_class"].annotation))
 
 
 def test_a_training_bar_that_changes_is_noticed(

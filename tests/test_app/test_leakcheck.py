@@ -246,7 +246,7 @@ def test_the_fewest_bars_that_a_run_accepts_are_enough(
 ) -> None:
     monkeypatch.setenv("AGV2_SMOKE", "1")
     settings = load_settings(None, [parse_override(each) for each in overrides])
-    quick = short_window(settings.encoder)
+    quick = replace(settings, encoder=short_window(settings.encoder))
     n_bars = bars_needed(Timeframe.parse("5m"), quick)
     path = tmp_path / "TEST_5m.parquet"
     write_bars(gappy_bars(n_bars - 1, "5m"), path)
@@ -263,10 +263,10 @@ def test_the_fewest_bars_that_a_run_accepts_are_enough(
 def test_bars_too_few_for_the_window_are_checked_with_a_shorter_one(settings: Settings) -> None:
     bars = gappy_bars(1_700, "5m")
     few = replace(settings, encoder=short_window(settings.encoder).model_copy(update={"window": 66}))
-    assert bars_needed(bars.timeframe, few.encoder) <= len(bars) < bars_needed(bars.timeframe, settings.encoder)
+    assert bars_needed(bars.timeframe, few) <= len(bars) < bars_needed(bars.timeframe, settings)
     report = leakcheck(bars, settings, 7)
     assert report.leaks == ()
-    needed = bars_needed(bars.timeframe, settings.encoder)
+    needed = bars_needed(bars.timeframe, settings)
     assert report.notes == (
         f"1,700 bars of 5m are too few for the encoder's window of 512, which needs {needed:,}: checked with a window "
         "of 66",
@@ -302,5 +302,5 @@ def test_two_bars_are_too_few(settings: Settings) -> None:
 def test_settings_of_a_run_are_used(settings: Settings) -> None:
     with_short_window = load_settings(None, [parse_override("encoder.window=34")])
     timeframe = Timeframe.parse("5m")
-    more = bars_needed(timeframe, settings.encoder) - bars_needed(timeframe, with_short_window.encoder)
+    more = bars_needed(timeframe, settings) - bars_needed(timeframe, with_short_window)
     assert more == 512 - 34

@@ -36,12 +36,13 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> SavedBundle:
         model = MaskedModel(N_FEATURES, TINY).eval()
         policy = PolicyNetwork(N_OBSERVATIONS, sum(ACTION_NVEC)).eval()
         with torch.no_grad():  # untrained heads and logits are constants, which any program would get right
-            for weight in (*model.heads.parameters(), *policy.parameters()):
+            for weight in (*model.heads.parameters(), model.encoder.asset_classes, *policy.parameters()):
                 weight.normal_(0.0, 0.5)
     one = SavedBundle(
         directory=tmp_path_factory.mktemp("models") / "bundle",
         manifest=BundleManifest(
             symbols=("XAUUSD", "XAGUSD"),
+            asset_classes=(2, 2),
             timeframe="1h",
             trained_on="2012-05-17 to 2019-12-31, the last fold",
             features=(("log_return_1", 2), ("log_return_3", 4), ("range", 1), ("gap", 2)),

@@ -1,10 +1,13 @@
 """Small made-up histories for the encoder's tests."""
 
+from typing import Any
+
 import numpy as np
 
 from agv2.core.arrays import FloatArray
 from agv2.models.backbones.config import LstmConfig
 from agv2.models.config import EncoderConfig
+from agv2.models.heads import LEVEL_BANDS
 from agv2.models.training_rows import TrainingSeries
 
 TINY = EncoderConfig(
@@ -51,7 +54,34 @@ def a_series(
         sigma=sigma,
         future=forward(returns, sigma, TINY.horizons),
         regime=(log_sigma > 0).astype(np.int64),
+        **level_targets(returns, sigma),
     )
+
+
+def level_targets(returns: FloatArray, sigma: FloatArray) -> dict[str, Any]:
+    """Patterns, turns and levels: what the next bars did, in classes, with levels where it can be told from them."""
+    n_bars, reach = len(returns), TINY.horizons[-1]
+    ahead = np.nan_to_num(forward(returns, sigma, TINY.horizons)[:, -1])
+    known = np.arange(n_bars) < n_bars - reach
+    pattern = np.where(np.abs(ahead) > 1.0, 2, np.where(ahead > 0.0, 1, 0))
+    bands = np.arange(LEVEL_BANDS) - (LEVEL_BANDS - 1) / 2
+    reacted = np.abs(bands - 2.0 * ahead[:, None]) < 2.0
+    return {
+        "pattern": np.where(known & (np.arange(n_bars) % 3 == 0), pattern, -1),
+        "reacted": np.where(known[:, None], reacted, -1).astype(np.int8),
+        "level_distance": np.stack([np.full(n_bars, 2.0), np.full(n_bars, np.nan)], axis=1),
+        "label_reach": reach,
+    }
+
+
+def no_levels(n_bars: int) -> dict[str, Any]:
+    """The same fields where nothing is known of levels."""
+    return {
+        "pattern": np.full(n_bars, -1),
+        "reacted": np.full((n_bars, LEVEL_BANDS), -1, dtype=np.int8),
+        "level_distance": np.full((n_bars, 2), np.nan),
+        "label_reach": 1,
+    }
 
 
 def _ewma_volatility(returns: FloatArray, decay: float) -> FloatArray:

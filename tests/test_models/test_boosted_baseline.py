@@ -8,6 +8,7 @@ from agv2.core.errors import DataError, ShapeError
 from agv2.models.boosted_baseline import BoostedPrediction, boosted_probs
 from agv2.models.row_losses import balanced_accuracy, log_loss_rows
 from agv2.models.training_rows import TrainingSeries
+from tests.test_models.markets import no_levels
 
 N_FEATURES, N_BARS = 6, 4000
 TRAIN, SCORE, PURGE = range(50, 3000), range(3100, 4000), 20
@@ -26,6 +27,7 @@ def series_of(features: Float32Array, first_ns: int = 0) -> TrainingSeries:
         sigma=np.ones(n_bars),
         future=np.zeros((n_bars, 1)),
         regime=np.zeros(n_bars, dtype=np.int64),
+        **no_levels(n_bars),
     )
 
 

@@ -144,7 +144,7 @@ def test_serving_a_bundle_imports_no_torch(saved: SavedBundle) -> None:
         "import sys, numpy as np; from pathlib import Path\n"
         "from agv2.models.bundle import ModelBundle\n"
         f"runner = ModelBundle.load(Path({str(saved.directory)!r})).runner()\n"
-        "runner.encode(np.zeros((1, 32, 4), np.float32)); runner.evaluate(np.zeros((1, 40), np.float32))\n"
+        "runner.encode(np.zeros((1, 32, 4), np.float32), 0); runner.evaluate(np.zeros((1, 40), np.float32))\n"
         "assert 'torch' not in sys.modules, 'torch was imported'\n"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)

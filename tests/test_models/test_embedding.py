@@ -39,17 +39,14 @@ def test_one_pass_equals_window_after_window(config: EncoderConfig) -> None:
     whole = embed_history(model.encoder, model.heads, features, chunk=25)
     for bar in range(config.window - 1, len(features)):
         alone = embed_history(model.encoder, model.heads, features[bar - config.window + 1 : bar + 1])
-        np.testing.assert_allclose(whole.embedding[bar], alone.embedding[-1], atol=1e-5)
-        np.testing.assert_allclose(whole.quantiles[bar], alone.quantiles[-1], atol=1e-5)
-        np.testing.assert_allclose(whole.regime_probs[bar], alone.regime_probs[-1], atol=1e-5)
+        np.testing.assert_allclose(whole.rows()[bar], alone.rows()[-1], atol=1e-5)
 
 
 def test_bars_without_a_whole_window_are_nan_and_no_others() -> None:
     model = _model()
     for outputs in (embed_history(model.encoder, model.heads, _features(100)),):
-        for rows in (outputs.embedding, outputs.quantiles, outputs.regime_probs):
-            assert np.isnan(rows[: TINY.window - 1]).all()
-            assert np.isfinite(rows[TINY.window - 1 :]).all()
+        assert np.isnan(outputs.rows()[: TINY.window - 1]).all()
+        assert np.isfinite(outputs.rows()[TINY.window - 1 :]).all()
 
 
 @pytest.mark.parametrize("n_bars", [0, 1, TINY.window - 1])
@@ -69,7 +66,7 @@ def test_scrambling_the_future_moves_nothing_before_it(backbone: str) -> None:
     scrambled[120:] = np.random.default_rng(1).standard_normal((80, N_FEATURES))
     # Chunks of another length would round otherwise: the same bars in the same chunks must agree exactly.
     before, after = (embed_history(model.encoder, model.heads, x, chunk=30) for x in (features, scrambled))
-    for name in ("embedding", "quantiles", "regime_probs"):
+    for name in ("embedding", "quantiles", "regime_probs", "pattern_probs", "level_probs"):
         np.testing.assert_allclose(getattr(before, name)[:120], getattr(after, name)[:120], atol=1e-6)
         assert not np.allclose(getattr(before, name)[120:], getattr(after, name)[120:])
 

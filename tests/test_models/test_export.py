@@ -1,6 +1,7 @@
 import json
 import zipfile
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -21,31 +22,31 @@ TOLERANCE = 1e-4
 Outputs = list["np.typing.NDArray[np.float32]"]
 
 
-def _torch_script(path: Path) -> Callable[[Tensor], tuple[Tensor, ...]]:
+def _torch_script(path: Path) -> Callable[..., tuple[Tensor, ...]]:
     # Upstream deprecates it, and we keep it for those who ask.
     with pytest.warns(DeprecationWarning, match=r"torch\.jit\.load"):
         program = torch.jit.load(str(path))  # type: ignore[no-untyped-call]  # torch leaves it untyped
-    return lambda x: program(x)
+    return lambda *inputs: program(*inputs)
 
 
-def _served(saved: SavedBundle, program: str, inputs: Tensor) -> Outputs:
-    runner = ModelBundle.load(saved.directory).runner()
+def _served(runner: OnnxRunner, program: str, inputs: tuple[Tensor, ...]) -> Outputs:
     if program == "policy":
-        return list(runner.evaluate(inputs.numpy()))
-    outputs = runner.encode(inputs.numpy())
-    return [outputs.embedding, outputs.quantiles, outputs.regime_probs]
+        return list(runner.evaluate(inputs[0].numpy()))
+    outputs = runner.encode(inputs[0].numpy(), int(inputs[1][0]))
+    return [getattr(outputs, one.name) for one in fields(outputs)]
 
 
-def _eager(saved: SavedBundle, program: str, inputs: Tensor) -> Outputs:
+def _eager(saved: SavedBundle, program: str, inputs: tuple[Tensor, ...]) -> Outputs:
     module = EncoderProgram(saved.pretrained) if program == "encoder" else PolicyProgram(saved.policy)
     with torch.inference_mode():
-        return [output.numpy() for output in module.eval()(inputs)]
+        return [output.numpy() for output in module.eval()(*inputs)]
 
 
-def _inputs(program: str, batch: int) -> Tensor:
+def _inputs(program: str, batch: int) -> tuple[Tensor, ...]:
     generator = torch.Generator().manual_seed(batch)
-    shape = (batch, TINY.window, N_FEATURES) if program == "encoder" else (batch, N_OBSERVATIONS)
-    return torch.randn(shape, generator=generator)
+    if program == "policy":
+        return (torch.randn((batch, N_OBSERVATIONS), generator=generator),)
+    return torch.randn((batch, TINY.window, N_FEATURES), generator=generator), torch.full((batch,), 2)
 
 
 @pytest.mark.parametrize("batch", [1, 7])
@@ -54,9 +55,9 @@ def test_all_formats_agree_with_eager(saved: SavedBundle, program: str, batch: i
     inputs = _inputs(program, batch)
     expected = _eager(saved, program, inputs)
     with torch.inference_mode():
-        exported = [x.numpy() for x in load_program(saved.directory / f"{program}.pt2")(inputs)]
-        script = [x.numpy() for x in _torch_script(saved.directory / f"{program}.ts")(inputs)]
-    for outputs in (exported, script, _served(saved, program, inputs)):
+        exported = [x.numpy() for x in load_program(saved.directory / f"{program}.pt2")(*inputs)]
+        script = [x.numpy() for x in _torch_script(saved.directory / f"{program}.ts")(*inputs)]
+    for outputs in (exported, script, _served(ModelBundle.load(saved.directory).runner(), program, inputs)):
         assert len(outputs) == len(expected)
         for ours, theirs in zip(outputs, expected, strict=True):
             assert ours.shape == theirs.shape
@@ -71,22 +72,18 @@ def test_every_backbone_leaves_in_all_formats_with_a_free_batch(
     torch.manual_seed(0)
     model = MaskedModel(N_FEATURES, SMALL[backbone]).eval()
     with torch.no_grad():  # untrained heads are constants
-        for weight in model.heads.parameters():
+        for weight in (*model.heads.parameters(), model.encoder.asset_classes):
             weight.normal_(0.0, 0.5)
     pretrained = PretrainedEncoder(SMALL[backbone], model)
     export_programs(pretrained, saved.policy, tmp_path)
     served = OnnxRunner(*((tmp_path / f"{program}.onnx").read_bytes() for program in ("encoder", "policy")))
     exported, script = load_program(tmp_path / "encoder.pt2"), _torch_script(tmp_path / "encoder.ts")
     for batch in (1, 7):
-        windows = _inputs("encoder", batch)
-        onnx = served.encode(windows.numpy())
+        inputs = _inputs("encoder", batch)
+        onnx = _served(served, "encoder", inputs)
         with torch.inference_mode():
-            expected = EncoderProgram(pretrained).eval()(windows)
-            for outputs in (
-                exported(windows),
-                script(windows),
-                [torch.from_numpy(x) for x in (onnx.embedding, onnx.quantiles, onnx.regime_probs)],
-            ):
+            expected = EncoderProgram(pretrained).eval()(*inputs)
+            for outputs in (exported(*inputs), script(*inputs), [torch.from_numpy(x) for x in onnx]):
                 for ours, theirs in zip(outputs, expected, strict=True):
                     torch.testing.assert_close(ours, theirs, atol=TOLERANCE, rtol=0.0)
         assert (expected[0].amax(-1) - expected[0].amin(-1)).min() > 0.1  # agreeing on a constant would prove nothing
@@ -94,7 +91,8 @@ def test_every_backbone_leaves_in_all_formats_with_a_free_batch(
 
 def test_actions_agree_wherever_the_margin_is_clear(saved: SavedBundle) -> None:
     inputs = _inputs("policy", 500)
-    eager, served = _eager(saved, "policy", inputs)[0], _served(saved, "policy", inputs)[0]
+    runner = ModelBundle.load(saved.directory).runner()
+    eager, served = _eager(saved, "policy", inputs)[0], _served(runner, "policy", inputs)[0]
     clear_ones = 0
     for block in (slice(0, 3), slice(3, 7), slice(7, 11), slice(11, 15)):
         best = np.sort(eager[:, block], axis=1)

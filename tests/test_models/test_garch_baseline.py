@@ -10,7 +10,7 @@ from agv2.core.errors import DataError
 from agv2.models.garch_baseline import GarchForecast, GarchParams, garch_forecast
 from agv2.models.row_losses import pinball_rows
 from agv2.models.training_rows import TrainingSeries
-from tests.test_models.markets import forward
+from tests.test_models.markets import forward, no_levels
 
 HORIZONS = (1, 3, 12)
 LEVELS = np.array([0.05, 0.25, 0.5, 0.75, 0.95])
@@ -40,6 +40,7 @@ def series_of(returns: FloatArray, sigma: FloatArray | float = 0.001) -> Trainin
         sigma=sigmas,
         future=forward(returns, sigmas, HORIZONS),
         regime=np.zeros(n_bars, dtype=np.int64),
+        **no_levels(n_bars),
     )
 
 

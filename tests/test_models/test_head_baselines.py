@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from agv2.models.head_baselines import (
+    class_baselines,
     class_shares,
     quantile_baselines,
     reconstruction_baselines,
-    regime_baselines,
 )
 from tests.test_models.markets import a_series
 
@@ -45,7 +45,7 @@ def test_unconditional_quantiles_score_the_known_pinball_loss_of_a_normal() -> N
 
 def test_class_frequencies_score_their_entropy() -> None:
     labels = np.repeat([0, 1, 2, -1], [500, 300, 200, 50])
-    losses = regime_baselines(labels, labels)
+    losses = class_baselines(labels, labels)
     shares = np.array([0.5, 0.3, 0.2])
     assert losses["class frequencies"] == pytest.approx(-(shares * np.log(shares)).sum())
     assert losses["majority class"] > losses["class frequencies"]

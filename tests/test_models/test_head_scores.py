@@ -5,6 +5,7 @@ import torch
 
 from agv2.models.head_scores import HeadScore, beats, score_heads
 from agv2.models.masked_model import MaskedModel
+from agv2.models.pretraining import unconditional_targets
 from agv2.models.training_rows import purged_rows
 from tests.test_models.markets import N_FEATURES, TINY, a_series
 
@@ -14,11 +15,7 @@ def _untrained() -> MaskedModel:
     model = MaskedModel(N_FEATURES, TINY)
     series = a_series()
     (rows,) = purged_rows([series], TINY)
-    train = slice(rows.train.start, rows.train.stop)
-    counts = np.bincount(series.regime[train], minlength=3)
-    model.heads.start_at_baseline(
-        np.nanquantile(series.future[train], TINY.quantile_levels, axis=0).T, counts / counts.sum()
-    )
+    model.heads.start_at_baseline(unconditional_targets([series], [rows.train], TINY))
     return model
 
 
@@ -34,10 +31,12 @@ def test_a_head_that_only_equals_its_baseline_does_not_beat_it() -> None:
 def test_an_untrained_head_scores_as_its_unconditional_baseline() -> None:
     series = a_series()
     scores = {one.head: one for one in score_heads(_untrained(), [series], purged_rows([series], TINY), TINY)}
-    assert list(scores) == ["quantiles", "regime", "reconstruction"]
+    assert list(scores) == ["quantiles", "regime", "pattern", "levels", "reconstruction"]
     for head, name in (
         ("quantiles", "unconditional"),
         ("regime", "class frequencies"),
+        ("pattern", "class frequencies"),
+        ("levels", "band frequencies"),
         ("reconstruction", "linear interpolation"),
     ):
         one = scores[head]
@@ -46,7 +45,8 @@ def test_an_untrained_head_scores_as_its_unconditional_baseline() -> None:
 
 
 def test_a_head_without_targets_has_no_score() -> None:
-    series = replace(a_series(), regime=np.full(1200, -1, dtype=np.int64))
+    unknown, no_bands = np.full(1200, -1), np.full((1200, 16), -1, dtype=np.int8)
+    series = replace(a_series(), regime=unknown, pattern=unknown, reacted=no_bands)
     scores = score_heads(_untrained(), [series], purged_rows([series], TINY), TINY)
     assert [one.head for one in scores] == ["quantiles", "reconstruction"]
 

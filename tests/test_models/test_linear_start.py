@@ -5,6 +5,7 @@ from agv2.core.arrays import BoolArray
 from agv2.models.heads import MultiTaskHeads
 from agv2.models.linear_start import fit_linear_parts
 from agv2.models.losses import pinball_loss
+from agv2.models.pretraining import unconditional_targets
 from tests.test_models.markets import N_FEATURES, TINY, a_series
 
 ROWS = range(31, 3000)
@@ -15,8 +16,7 @@ def _fitted(persistence: float, read: BoolArray | None = None) -> tuple[MultiTas
     torch.manual_seed(0)
     series = a_series(n_bars=4000, persistence=persistence)
     heads = MultiTaskHeads(N_FEATURES, TINY).eval()
-    known = series.future[ROWS.start : ROWS.stop]
-    heads.start_at_baseline(np.nanquantile(known, TINY.quantile_levels, axis=0).T, np.array([0.5, 0.5, 0.0]))
+    heads.start_at_baseline(unconditional_targets([series], [ROWS], TINY))
 
     def later() -> float:
         predictions = heads(torch.randn(900, TINY.embedding_dim), torch.from_numpy(series.features[3050:3950]))

@@ -27,7 +27,7 @@ def _features(n_bars: int = 300) -> Float32Array:
 
 def _deviation(config: EncoderConfig, features: Float32Array, n_bars: int = 64) -> PassDeviation:
     model = _model(config)
-    return pass_deviation(model.encoder, model.heads, features, np.random.default_rng(0), n_bars)
+    return pass_deviation(model.encoder, model.heads, features, np.random.default_rng(0), n_bars=n_bars)
 
 
 @pytest.mark.parametrize("backbone", ["tcn", "transformer"])
@@ -42,11 +42,11 @@ def test_an_approximate_pass_deviates_and_the_deviation_is_the_largest_there_is(
     config = SMALL["lstm"]
     assert not config.exact_in_one_pass
     features, model = _features(), _model(config)
-    found = pass_deviation(model.encoder, model.heads, features, np.random.default_rng(0), 10_000)
+    found = pass_deviation(model.encoder, model.heads, features, np.random.default_rng(0), n_bars=10_000)
     lead = config.window - 1
     assert found.bars == len(features) - lead  # all of them
     whole = embed_history(model.encoder, model.heads, features)
-    for name in ("embedding", "quantiles", "regime_probs"):
+    for name in ("embedding", "quantiles", "regime_probs", "pattern_probs", "level_probs"):
         alone = [
             getattr(embed_history(model.encoder, model.heads, features[bar - lead : bar + 1]), name)[-1]
             for bar in range(lead, len(features))

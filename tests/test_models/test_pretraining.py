@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from agv2.core.errors import ConfigError, DataError, ShapeError
+from agv2.models.head_scores import MEASURES
 from agv2.models.pretraining import PretrainedEncoder, pretrain
 from agv2.models.training_rows import purged_rows
 from tests.test_models.markets import SMALL, TINY, a_series
@@ -58,7 +59,7 @@ def test_progress_names_every_head_at_every_step() -> None:
     trained = pretrain([a_series()], TINY, STEPS, 7, lambda step, total, losses: seen.append((step, total, losses)))
     assert [step for step, _, _ in seen] == list(range(1, trained.steps + 1))
     assert {total for _, total, _ in seen} == {STEPS}
-    assert all(set(losses) == {"quantiles", "regime", "reconstruction"} for _, _, losses in seen)
+    assert all(set(losses) == set(MEASURES) for _, _, losses in seen)
     assert all(np.isfinite(list(losses.values())).all() for _, _, losses in seen)
 
 
@@ -114,7 +115,7 @@ def test_each_backbone_learns_what_only_its_window_tells_and_repeats_itself(back
 
 def test_two_symbols_train_one_encoder() -> None:
     trained = pretrain([a_series("A"), a_series("B", seed=3)], TINY, STEPS, 7)
-    assert [score.head for score in trained.scores] == ["quantiles", "regime", "reconstruction"]
+    assert [score.head for score in trained.scores] == list(MEASURES)
 
 
 def test_it_survives_its_arrays() -> None:

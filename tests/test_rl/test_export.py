@@ -20,7 +20,7 @@ from agv2.rl.policy_adapter import TorchPolicy
 
 COLUMNS = feature_columns(Timeframe(60))
 ENCODER = EncoderConfig(window=32, channels=8, embedding_dim=16, head_channels=8)
-LAYOUT = ObservationLayout(embedding=16, quantiles=ENCODER.quantile_outputs, regime=3)
+LAYOUT = ObservationLayout(embedding=16, quantiles=ENCODER.quantile_outputs, regime=3, pattern=3, levels=16)
 
 
 def exported(directory: Path, policy: PolicyNetwork) -> ModelBundle:
@@ -28,6 +28,7 @@ def exported(directory: Path, policy: PolicyNetwork) -> ModelBundle:
     return export_bundle(
         directory,
         symbols=["TEST"],
+        asset_classes=[0],
         timeframe="1h",
         trained_on="the last fold",
         columns=COLUMNS,

@@ -10,16 +10,22 @@ from agv2.app.settings import Settings
 from agv2.backtest.tape import MarketTape
 from agv2.backtest.walk_forward import Fold
 from agv2.core.arrays import BoolArray, Float32Array
+from agv2.decision.observation import ObservationLayout
 from agv2.features.feature_spec import FeatureColumn, Reads
+from agv2.features.labels.breakout import breakout_labels
 from agv2.features.labels.forward_returns import forward_returns
+from agv2.features.labels.level_reaction import Reaction, level_reactions
 from agv2.features.labels.regime import regime_labels
+from agv2.features.support_resistance import Levels
+from agv2.models.config import EncoderConfig
 from agv2.models.embedding import embed_history
+from agv2.models.heads import LEVEL_BANDS, PATTERNS, REGIMES
 from agv2.models.normalizer import Normalizer
 from agv2.models.pass_deviation import PassDeviation, pass_deviation
 from agv2.models.pretraining import PretrainedEncoder, pretrain
 from agv2.models.training_rows import TrainingSeries, validation_starts
 
-__all__ = ["FoldEncoder", "fit_encoder", "make_tapes", "one_pass_deviation", "training_data"]
+__all__ = ["FoldEncoder", "fit_encoder", "make_tapes", "observation_layout", "one_pass_deviation", "training_data"]
 
 
 Report = Callable[[float, str], None]
@@ -118,6 +124,11 @@ def _training_series(
     # Regimes are relative to all the bars they are made from, so the encoder's validation bars get theirs apart.
     split = int(np.searchsorted(past.ts_ns, validation_ns))
     regime = np.concatenate([regime_labels(past.close[part], sigma[part]) for part in (np.s_[:split], np.s_[split:])])
+    levels = Levels(*(each[: warm.stop] for each in market.features.levels))
+    drawn = np.stack([levels.above, levels.below], axis=1)
+    is_drawn = np.stack([levels.above_strength, levels.below_strength], axis=1) > 0.0
+    prices = (past.high, past.low, past.close, sigma)
+    reactions = level_reactions(*prices)[warm]
     return TrainingSeries(
         symbol=market.bars.symbol,
         ts_ns=past.ts_ns[warm],
@@ -125,6 +136,22 @@ def _training_series(
         sigma=sigma[warm],
         future=forward_returns(past.close, sigma, settings.encoder.horizons)[warm],
         regime=regime[warm],
+        pattern=breakout_labels(*prices, levels)[warm],
+        reacted=np.where(reactions < 0, -1, reactions == Reaction.REACTED).astype(np.int8),
+        level_distance=np.where(is_drawn, drawn, np.nan)[warm],
+        label_reach=settings.label_reach,
+        asset_class=market.asset_class,
+    )
+
+
+def observation_layout(encoder: EncoderConfig) -> ObservationLayout:
+    """Layout of the observations that an encoder of these settings feeds."""
+    return ObservationLayout(
+        embedding=encoder.embedding_dim,
+        quantiles=encoder.quantile_outputs,
+        regime=REGIMES,
+        pattern=PATTERNS,
+        levels=LEVEL_BANDS,
     )
 
 
@@ -146,7 +173,8 @@ def one_pass_deviation(market: PreparedMarket, stop: int, encoder: FoldEncoder, 
         seed: draws the bars that are compared.
     """
     pretrained, generator = encoder.pretrained, np.random.default_rng(seed)
-    return pass_deviation(pretrained.encoder, pretrained.heads, _scaled(market, stop, encoder), generator)
+    scaled, asset_class = _scaled(market, stop, encoder), market.asset_class
+    return pass_deviation(pretrained.encoder, pretrained.heads, scaled, generator, asset_class)
 
 
 def _scaled(market: PreparedMarket, stop: int, encoder: FoldEncoder) -> Float32Array:
@@ -155,6 +183,6 @@ def _scaled(market: PreparedMarket, stop: int, encoder: FoldEncoder) -> Float32A
 
 def _market_rows(market: PreparedMarket, stop: int, encoder: FoldEncoder) -> Float32Array:
     warmup = market.features.warmup
-    outputs = embed_history(encoder.pretrained.encoder, encoder.pretrained.heads, _scaled(market, stop, encoder))
-    rows = np.concatenate([outputs.embedding, outputs.quantiles, outputs.regime_probs], axis=1)
+    scaled, pretrained = _scaled(market, stop, encoder), encoder.pretrained
+    rows = embed_history(pretrained.encoder, pretrained.heads, scaled, market.asset_class).rows()
     return np.concatenate([np.full((warmup, rows.shape[1]), np.nan, dtype=np.float32), rows])

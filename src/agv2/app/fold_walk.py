@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import structlog
 
-from agv2.app.fold_training import FoldEncoder, fit_encoder, make_tapes, one_pass_deviation
+from agv2.app.fold_training import FoldEncoder, fit_encoder, make_tapes, observation_layout, one_pass_deviation
 from agv2.app.progress import RunProgress, StageWork
 from agv2.app.run_plan import RunPlan
 from agv2.app.run_store import RunStore
@@ -20,7 +20,6 @@ from agv2.backtest.tape import MarketTape
 from agv2.backtest.walk_forward import Fold
 from agv2.core.errors import DataError
 from agv2.models.head_scores import HeadScore
-from agv2.models.heads import REGIMES
 from agv2.models.policy import PolicyNetwork
 from agv2.rl.episodes import Span
 from agv2.rl.policy_adapter import TorchPolicy, ensemble_network
@@ -176,7 +175,7 @@ def _train_one(
     for index, fold in enumerate(folds):
         first = fold.train_lo
         split = fold.train_hi - int((fold.train_hi - first) * _VALIDATION_FRAC)
-        purged = plan.settings.encoder.horizons[-1] + plan.settings.backtest.embargo_bars
+        purged = plan.settings.label_reach + plan.settings.backtest.embargo_bars
         if split - 1 - purged <= first:
             raise DataError(
                 f"{plan.markets[index].path}: {split - first:,} bars to train a policy on and {purged:,} purged leave "
@@ -238,6 +237,6 @@ def _trade(
         [money[tape.symbol] for tape in tapes],
         lambda done: progress.update(done / longest),
     )
-    # A market row ends with the probabilities of the regimes.
-    regimes = {tape.symbol: tape.market_rows[:, -REGIMES:].astype(float) for tape in tapes}
+    first, stop = observation_layout(plan.settings.encoder).slices()["regime"]
+    regimes = {tape.symbol: tape.market_rows[:, first:stop].astype(float) for tape in tapes}
     return fold_rows(number, result, regimes)

@@ -15,7 +15,6 @@ from agv2.core.bars import Bars
 from agv2.core.errors import LeakError
 from agv2.core.timeframes import SessionCalendar, Timeframe
 from agv2.features.pipeline import FeatureMatrix, compute_features
-from agv2.models.config import EncoderConfig
 from agv2.models.threads import torch_threads
 
 __all__ = ["bars_needed", "leak_sentence", "leakcheck", "require_no_leak"]
@@ -85,16 +84,16 @@ def _check_stages(
     extent = _QUICK if quick else _FULL
     if quick:
         settings = replace(settings, encoder=short_window(settings.encoder))
-    needed, notes = bars_needed(bars.timeframe, settings.encoder), list[str]()
+    needed, notes = bars_needed(bars.timeframe, settings), list[str]()
     if len(bars) < needed:
         short = replace(settings, encoder=short_window(settings.encoder))
-        if len(bars) < bars_needed(bars.timeframe, short.encoder):
+        if len(bars) < bars_needed(bars.timeframe, short):
             return _features_alone(bars, settings, calendar, extent.cuts, seed, progress)
         note = (
             f"{len(bars):,} bars of {bars.timeframe.name} are too few for the encoder's window of "
             f"{settings.encoder.window}, which needs {needed:,}: checked with a window of {short.encoder.window}"
         )
-        settings, needed, notes = short, bars_needed(bars.timeframe, short.encoder), [note]
+        settings, needed, notes = short, bars_needed(bars.timeframe, short), [note]
     bars = bars.slice(max(0, len(bars) - (needed - _FEWEST + extent.bars)), len(bars))
     with torch_threads(1):
         stages = fold_stages(bars, settings, seed, fit=not quick)
@@ -132,14 +131,14 @@ def leak_sentence(report: LeakReport) -> str:
     return f"something sees the future: {report.leaks[0]}{others}; nothing learned from it can be trusted"
 
 
-def bars_needed(timeframe: Timeframe, encoder: EncoderConfig) -> int:
+def bars_needed(timeframe: Timeframe, settings: Settings) -> int:
     """Bars without which not every stage has something to compare.
 
     Args:
         timeframe: of the bars.
-        encoder: window and horizons.
+        settings: the encoder's window, and how far labels look ahead.
     """
-    return first_decision(timeframe, encoder) + 2 * encoder.horizons[-1] + _FEWEST
+    return first_decision(timeframe, settings.encoder) + 2 * settings.label_reach + _FEWEST
 
 
 def _features_alone(
@@ -149,7 +148,7 @@ def _features_alone(
     features_of = remembered(lambda bars: market_of(bars, settings).features)
     stages = feature_stages(bars.timeframe, calendar, features_of, longest=len(bars) // 2)
     report = _checked(bars, calendar, stages, n_cuts, seed, progress)
-    rest = bars_needed(bars.timeframe, short_window(settings.encoder))
+    rest = bars_needed(bars.timeframe, replace(settings, encoder=short_window(settings.encoder)))
     note = (
         f"{len(bars):,} bars of {bars.timeframe.name} are too few for a decision, which needs {rest:,}: "
         f"{report.columns} columns of features and coarse bars that look back no more than {len(bars) // 2:,} bars "

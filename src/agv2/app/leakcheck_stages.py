@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 # The run's own functions, so that what is checked is what trains.
-from agv2.app.fold_training import FoldEncoder, fit_encoder, make_tapes, training_data
+from agv2.app.fold_training import FoldEncoder, fit_encoder, make_tapes, observation_layout, training_data
 from agv2.app.market_preparation import PreparedMarket, as_known_after, market_of
 from agv2.app.settings import Settings
 from agv2.backtest.leakcheck import Columns, Stage
@@ -22,10 +22,8 @@ from agv2.core.arrays import BoolArray, Float32Array
 from agv2.core.bars import Bars
 from agv2.core.timeframes import Timeframe
 from agv2.decision.actions import ACTION_NVEC
-from agv2.decision.observation import ObservationLayout
 from agv2.features.pipeline import feature_columns
 from agv2.models.config import EncoderConfig
-from agv2.models.heads import REGIMES
 from agv2.models.masked_model import MaskedModel
 from agv2.models.policy import PolicyNetwork
 from agv2.models.pretraining import PretrainedEncoder
@@ -69,7 +67,7 @@ def fold_stages(bars: Bars, settings: Settings, seed: int, *, fit: bool) -> tupl
         fit: also fit an encoder for a few steps, where the bars are enough for that; it takes seconds a history.
     """
     encoder = settings.encoder
-    first, horizon = first_decision(bars.timeframe, encoder), encoder.horizons[-1]
+    first, horizon = first_decision(bars.timeframe, encoder), settings.label_reach
     # The purge takes one horizon of the training bars, and the last horizon of what is left has no targets.
     test_lo = first + 2 * horizon + (len(bars) - first - 2 * horizon) // 2
     fold = Fold(first, test_lo - horizon, test_lo, len(bars))
@@ -80,7 +78,7 @@ def fold_stages(bars: Bars, settings: Settings, seed: int, *, fit: bool) -> tupl
     # What is fitted here stays as it is while bars change: so the network's stages are functions of their lookback.
     market = market_at(bars)
     fitted = FoldEncoder(data_of(bars)[0], _random_encoder(encoder, len(market.features.columns), seed))
-    layout = ObservationLayout(encoder.embedding_dim, encoder.quantile_outputs, REGIMES)
+    layout = observation_layout(encoder)
     policy = TorchPolicy(_random_policy(layout.size, seed))
 
     def embedded(bars: Bars) -> MarketTape:
@@ -148,7 +146,7 @@ def _fitting(
     """
     small = short_window(settings.encoder, _FITTED_WINDOW).model_copy(update={"chunk": 64, "batch_chunks": 1})
     left = (fold.train_hi - fold.train_lo) * (1.0 - small.validation_fraction)
-    if left - (small.window + small.horizons[-1] + small.embargo_bars) <= MIN_ROWS:
+    if left - (small.window + settings.label_reach + small.embargo_bars) <= MIN_ROWS:
         return ()
     few = replace(settings, encoder=small)
 

@@ -16,6 +16,7 @@ from agv2.core.errors import DataError
 from agv2.core.instruments import Instrument
 from agv2.core.timeframes import SessionCalendar
 from agv2.features.pipeline import FeatureMatrix, compute_features
+from agv2.models.config import ASSET_CLASSES
 from agv2.risk.config import RiskParams
 from agv2.sim.costs import Costs, SpreadSource
 from agv2.utils.environment import Environment, load_environment
@@ -53,6 +54,11 @@ class PreparedMarket:
     """Errors of the file that the user accepted, one sentence each."""
     asides: tuple[str, ...] = ()
     """What went wrong on this machine without moving a number: told, but in no result."""
+
+    @property
+    def asset_class(self) -> int:
+        """What the encoder is told about the market beside its bars."""
+        return ASSET_CLASSES.index(self.instrument.asset_class)
 
     def tape(self, stop: int, market_rows: Float32Array) -> MarketTape:
         """The market before bar `stop`, as simulations read it.

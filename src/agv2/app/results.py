@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from agv2.app.fold_training import observation_layout
 from agv2.app.fold_walk import FoldFacts, Walked
 from agv2.app.progress import RunProgress
 from agv2.app.report_inputs import write_fold_facts, write_report_inputs
@@ -25,14 +26,11 @@ from agv2.backtest.stitching import account_rows, stitch
 from agv2.backtest.summary import HeadScore, Summary, write_summary
 from agv2.backtest.trial_ledger import TrialCount, TrialLedger
 from agv2.core.orders import Fill
-from agv2.decision.observation import ObservationLayout
-from agv2.models.config import EncoderConfig
 from agv2.models.head_scores import MEASURES, beats
-from agv2.models.heads import REGIMES
 from agv2.rl.export import export_bundle
 from agv2.utils.seeding import spawn_generators
 
-__all__ = ["RunOutcome", "RunStart", "Trials", "observation_layout", "write_results"]
+__all__ = ["RunOutcome", "RunStart", "Trials", "write_results"]
 
 VOLATILITY_TARGETED = "volatility_targeted_buy_and_hold"
 
@@ -179,6 +177,7 @@ def _write_bundle(plan: RunPlan, walked: Walked) -> None:
     export_bundle(
         directory,
         symbols=[market.bars.symbol for market in plan.markets],
+        asset_classes=[market.asset_class for market in plan.markets],
         timeframe=plan.markets[0].bars.timeframe.name,
         trained_on="every bar of the run" if whole else "the training bars of the last fold",
         columns=plan.markets[0].features.columns,
@@ -188,11 +187,6 @@ def _write_bundle(plan: RunPlan, walked: Walked) -> None:
         policy=walked.policy,
         config_digest=plan.trial.config_digest,
     )
-
-
-def observation_layout(encoder: EncoderConfig) -> ObservationLayout:
-    """Layout of the observations that an encoder of these settings feeds."""
-    return ObservationLayout(encoder.embedding_dim, encoder.quantile_outputs, REGIMES)
 
 
 def _write_provenance(plan: RunPlan, trials: Trials, start: RunStart) -> None:

@@ -56,7 +56,7 @@ def _look_for_leaks(plan: RunPlan, seconds: dict[str, float]) -> list[PassedChec
 
     Markets differ in gaps, trading days, costs and what their columns hold.
     """
-    horizon, embargo = plan.settings.encoder.horizons[-1], plan.settings.backtest.embargo_bars
+    horizon, embargo = plan.settings.label_reach, plan.settings.backtest.embargo_bars
     for folds in plan.folds:
         require_purged(folds, horizon, embargo)
     began, checks = time.monotonic(), []

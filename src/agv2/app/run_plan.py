@@ -108,7 +108,7 @@ def _cut_folds(
         portfolio_walk_forward,
         n_folds=n_folds,
         first_train_frac=train_frac or settings.backtest.first_train_frac,
-        horizon=settings.encoder.horizons[-1],
+        horizon=settings.label_reach,
         embargo_bars=settings.backtest.embargo_bars,
         mode=settings.backtest.window,
         min_train_bars=_least_training_bars(settings),
@@ -127,5 +127,5 @@ def _cut_folds(
 def _least_training_bars(settings: Settings) -> int:
     """Bars with a whole window that the encoder's purged split needs, with a little room."""
     encoder = settings.encoder
-    purged = encoder.window + encoder.horizons[-1] + encoder.embargo_bars
+    purged = encoder.window + settings.label_reach + encoder.embargo_bars
     return int((purged + 80) / (1.0 - encoder.validation_fraction)) + 1

@@ -11,6 +11,7 @@ from agv2.backtest.config import BacktestConfig
 from agv2.core.errors import ConfigError
 from agv2.data.config import MarketsConfig
 from agv2.data.quality.config import QualityConfig
+from agv2.features.labels.bar_labels import LABEL_HORIZON
 from agv2.models.config import EncoderConfig
 from agv2.risk.config import RiskConfig
 from agv2.rl.config import PolicyConfig
@@ -31,6 +32,11 @@ class Settings:
     risk: RiskConfig
     backtest: BacktestConfig
     quality: QualityConfig
+
+    @property
+    def label_reach(self) -> int:
+        """Bars that the furthest-looking label of a bar needs after it."""
+        return max(LABEL_HORIZON, self.encoder.horizons[-1])
 
     def by_file(self) -> dict[str, BaseModel]:
         """File name without `.yaml` → model."""

@@ -5,11 +5,12 @@ from typing import Any, NamedTuple, cast, get_type_hints
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["BoolArray", "Float32Array", "FloatArray", "IntArray", "RecordArray", "record_dtype"]
+__all__ = ["BoolArray", "Float32Array", "FloatArray", "Int8Array", "IntArray", "RecordArray", "record_dtype"]
 
 FloatArray = NDArray[np.float64]
 Float32Array = NDArray[np.float32]
 IntArray = NDArray[np.int64]
+Int8Array = NDArray[np.int8]
 BoolArray = NDArray[np.bool_]
 RecordArray = NDArray[np.void]
 

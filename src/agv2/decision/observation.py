@@ -37,11 +37,14 @@ class ObservationLayout:
     embedding: int
     quantiles: int
     regime: int
+    pattern: int
+    levels: int
+    """Bands around the close, each with the probability that price turns there."""
 
     @property
     def market_size(self) -> int:
         """Numbers that depend on the market alone and can be computed before any book exists."""
-        return self.embedding + self.quantiles + self.regime
+        return self.embedding + self.quantiles + self.regime + self.pattern + self.levels
 
     @property
     def size(self) -> int:
@@ -50,8 +53,8 @@ class ObservationLayout:
 
     def slices(self) -> dict[str, tuple[int, int]]:
         """Name → first and past-the-last index of every slice, in order."""
-        sizes = [("embedding", self.embedding), ("quantiles", self.quantiles), ("regime", self.regime)]
-        sizes += [(name, 1) for name in BOOK_FIELDS]
+        market = ("embedding", "quantiles", "regime", "pattern", "levels")
+        sizes = [(name, getattr(self, name)) for name in market] + [(name, 1) for name in BOOK_FIELDS]
         found, start = {}, 0
         for name, length in sizes:
             found[name] = (start, start + length)

@@ -154,6 +154,12 @@ class FeatureMatrix:
         return tuple(column.name for column in self.columns)
 
     @property
+    def levels(self) -> sr.Levels:
+        """Nearest levels on the bars' own timeframe; NaN in their warm-up, and strengths are logarithms."""
+        names = ("level_above", "level_below", "level_above_strength", "level_below_strength")
+        return sr.Levels(*(self.values[:, self.names.index(name)].astype(np.float64) for name in names))
+
+    @property
     def warmup(self) -> int:
         """First bars without a complete row."""
         return max(column.lookback for column in self.columns) - 1

@@ -11,7 +11,7 @@ from agv2.core.errors import BundleError
 
 __all__ = ["BundleManifest", "manifest_bytes", "parse_manifest", "plain_json"]
 
-SCHEMA = 1
+SCHEMA = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +20,7 @@ class BundleManifest:
 
     Attributes:
         symbols: trained on.
+        asset_classes: of each symbol, its number in `ASSET_CLASSES`, which the encoder reads.
         timeframe: of the bars, such as `1h`.
         trained_on: which bars, in words a person understands.
         features: name and lookback (in bars) of each column, in order.
@@ -32,6 +33,7 @@ class BundleManifest:
     """
 
     symbols: tuple[str, ...]
+    asset_classes: tuple[int, ...]
     timeframe: str
     trained_on: str
     features: tuple[tuple[str, int], ...]
@@ -88,7 +90,7 @@ def parse_manifest(text: bytes, path: Path) -> tuple[BundleManifest, dict[str, s
     del content["schema"]
     if set(content) != {one.name for one in fields(BundleManifest)}:
         raise BundleError(f"{path}: its entries are not those of schema {SCHEMA}")
-    for name in ("symbols", "action_nvec"):
+    for name in ("symbols", "asset_classes", "action_nvec"):
         content[name] = tuple(content[name])
     content["features"] = tuple((str(name), int(lookback)) for name, lookback in content["features"])
     return BundleManifest(**content), dict(files), str(digest)

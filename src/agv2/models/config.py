@@ -7,7 +7,10 @@ from pydantic import Field, model_validator
 from agv2.models.backbones.config import LstmConfig, TcnConfig, TransformerConfig
 from agv2.utils.config import Config
 
-__all__ = ["EncoderConfig", "HeadWeights"]
+__all__ = ["ASSET_CLASSES", "EncoderConfig", "HeadWeights"]
+
+ASSET_CLASSES = ("other", "crypto", "metal", "index", "forex")
+"""What the encoder may know about a market beside its bars, by the names of `markets.yaml`; its place is its number."""
 
 PositiveInt = Annotated[int, Field(ge=1)]
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
@@ -19,6 +22,8 @@ class HeadWeights(Config):
 
     quantiles: Weight = 1.0
     regime: Weight = 0.05
+    pattern: Weight = 0.05
+    levels: Weight = 0.05
     reconstruction: Weight = 0.1
 
 
@@ -44,6 +49,7 @@ class EncoderConfig(Config):
     mask_span: PositiveInt = 8
     masked_chunks: Fraction = 0.25
     head_weights: HeadWeights = HeadWeights()
+    head_weighting: Literal["fixed", "uncertainty"] = "fixed"
     learning_rate: Annotated[float, Field(gt=0.0)] = 1e-3
     weight_decay: Weight = 0.01
     gradient_norm: Annotated[float, Field(gt=0.0)] = 1.0

@@ -19,7 +19,11 @@ CHUNK = 8192
 
 
 def embed_history(
-    encoder: StageOneEncoder, heads: MultiTaskHeads, features: Float32Array, chunk: int = CHUNK
+    encoder: StageOneEncoder,
+    heads: MultiTaskHeads,
+    features: Float32Array,
+    asset_class: int = 0,
+    chunk: int = CHUNK,
 ) -> HeadOutputs:
     """Embedding and predictions of every bar, equal to window-after-window inference within 1e-5.
 
@@ -29,6 +33,7 @@ def embed_history(
         encoder: trained encoder.
         heads: its heads.
         features: (n_bars, n_features) normalised and finite.
+        asset_class: of the market, its number in `ASSET_CLASSES`.
         chunk: bars embedded at once; the `window - 1` bars before them are read again.
 
     Returns:
@@ -42,18 +47,18 @@ def embed_history(
     """
     _require_usable(encoder, features)
     n_bars, lead = len(features), encoder.window - 1
-    outputs: list[tuple[Float32Array, Float32Array, Float32Array]] = []
+    outputs: list[tuple[Float32Array, ...]] = []
+    kind = torch.tensor([asset_class])
     bars = torch.from_numpy(np.ascontiguousarray(features))
     with evaluating(encoder, heads), torch.inference_mode():
         for start in range(lead, max(n_bars, lead + 1), chunk):
             stop = min(start + chunk, n_bars)
             # A history shorter than the window runs once on zeros, to learn the widths of its NaN rows.
             window = bars[start - lead : stop] if stop > start else torch.zeros(lead + 1, encoder.n_features)
-            embedding = encoder(window.unsqueeze(0))[0]
+            embedding = encoder(window.unsqueeze(0), kind)[0]
             predictions = heads(embedding, window[lead:])
-            probs = predictions.regime_logits.softmax(-1)
-            outputs.append((embedding.numpy(), predictions.quantiles.numpy(), probs.numpy()))
-    return HeadOutputs(*(_after_warmup([part[i] for part in outputs], n_bars, lead) for i in range(3)))
+            outputs.append(tuple(part.numpy() for part in (embedding, *predictions.probabilities())))
+    return HeadOutputs(*(_after_warmup(list(parts), n_bars, lead) for parts in zip(*outputs, strict=True)))
 
 
 @contextmanager

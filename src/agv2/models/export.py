@@ -20,7 +20,8 @@ from agv2.models.pretraining import PretrainedEncoder
 
 __all__ = ["EncoderProgram", "PolicyProgram", "export_programs", "load_program"]
 
-ENCODER_INPUTS, ENCODER_OUTPUTS = ("window",), ("embedding", "quantiles", "regime_probs")
+ENCODER_INPUTS = ("window", "asset_class")
+ENCODER_OUTPUTS = ("embedding", "quantiles", "regime_probs", "pattern_probs", "level_probs")
 POLICY_INPUTS, POLICY_OUTPUTS = ("observation",), ("logits", "value")
 
 
@@ -31,11 +32,10 @@ class EncoderProgram(nn.Module):
         super().__init__()
         self.encoder, self.heads = pretrained.encoder, pretrained.heads
 
-    def forward(self, window: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """(B, window, F) normalised features -> embedding (B, D), quantiles (B, H × Q), regime probabilities (B, 3)."""
-        embedding = self.encoder(window).squeeze(1)
-        predictions = self.heads(embedding, window[:, -1])
-        return embedding, predictions.quantiles, predictions.regime_logits.softmax(-1)
+    def forward(self, window: Tensor, asset_class: Tensor) -> tuple[Tensor, ...]:
+        """(B, window, F) normalised features and (B,) class of the market -> one tensor a field of `HeadOutputs`."""
+        embedding = self.encoder(window, asset_class).squeeze(1)
+        return embedding, *self.heads(embedding, window[:, -1]).probabilities()
 
 
 class PolicyProgram(nn.Module):
@@ -54,7 +54,7 @@ class PolicyProgram(nn.Module):
 class _Program(NamedTuple):
     name: str
     module: nn.Module
-    example: Tensor
+    examples: tuple[Tensor, ...]
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
 
@@ -70,9 +70,11 @@ def export_programs(pretrained: PretrainedEncoder, policy: PolicyNetwork, direct
         directory: exists.
     """
     window = torch.zeros(2, pretrained.config.window, pretrained.encoder.n_features)
+    encoder_examples = (window, torch.zeros(2, dtype=torch.int64))
+    policy_examples = (torch.zeros(2, policy.n_observations),)
     programs = (
-        _Program("encoder", EncoderProgram(pretrained), window, ENCODER_INPUTS, ENCODER_OUTPUTS),
-        _Program("policy", PolicyProgram(policy), torch.zeros(2, policy.n_observations), POLICY_INPUTS, POLICY_OUTPUTS),
+        _Program("encoder", EncoderProgram(pretrained), encoder_examples, ENCODER_INPUTS, ENCODER_OUTPUTS),
+        _Program("policy", PolicyProgram(policy), policy_examples, POLICY_INPUTS, POLICY_OUTPUTS),
     )
     for one in programs:
         with evaluating(one.module), torch.no_grad(), _quiet_exporters():
@@ -94,22 +96,23 @@ def load_program(path: Path) -> nn.Module:
 
 def _write(one: _Program, directory: Path) -> None:
     batch = Dim("batch", min=1, max=4096)
-    exported = torch.export.export(one.module, (one.example,), dynamic_shapes=({0: batch},), strict=False)
+    free = tuple({0: batch} for _ in one.examples)
+    exported = torch.export.export(one.module, one.examples, dynamic_shapes=free, strict=False)
     # The example is of no use to a reader, and its serialisation is the one place where torch would pickle.
     exported.example_inputs = None
     torch.export.save(exported, directory / f"{one.name}.pt2")
     torch.onnx.export(
         one.module,
-        (one.example,),
+        one.examples,
         directory / f"{one.name}.onnx",
         input_names=one.inputs,
         output_names=one.outputs,
-        dynamic_shapes=({0: batch},),
+        dynamic_shapes=free,
         dynamo=True,
         external_data=False,
         verbose=False,
     )
-    traced = torch.jit.trace(one.module, one.example)  # type: ignore[no-untyped-call]  # torch leaves it untyped
+    traced = torch.jit.trace(one.module, one.examples)  # type: ignore[no-untyped-call]  # torch leaves it untyped
     torch.jit.save(traced, str(directory / f"{one.name}.ts"))
 
 
@@ -142,6 +145,8 @@ def _quiet_exporters() -> Iterator[None]:
             warnings.filterwarnings("ignore", message=r"`torch\.jit\.", category=DeprecationWarning)
             # The ONNX exporter's own use of what torch has deprecated.
             warnings.filterwarnings("ignore", message=r"`isinstance\(treespec, LeafSpec\)`", category=FutureWarning)
+            # Both inputs of the encoder have the one free batch, which the exporter names after the first.
+            warnings.filterwarnings("ignore", message="# The axis name: batch will not be used", category=UserWarning)
             # A trace fixes what follows from the window's length, as it should: only the batch is free.
             warnings.filterwarnings("ignore", message=r"Converting a tensor to a Python", category=Warning)
             # torch's LSTM keeps its weights in a list as well, under names that the exporter does not know.

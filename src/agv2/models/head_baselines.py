@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from agv2.core.arrays import BoolArray, Float32Array, FloatArray, IntArray
+from agv2.core.arrays import BoolArray, Float32Array, FloatArray, Int8Array, IntArray
 from agv2.models.training_rows import TrainingSeries
 
-__all__ = ["class_shares", "quantile_baselines", "reconstruction_baselines", "regime_baselines"]
+__all__ = ["class_baselines", "class_shares", "level_baselines", "quantile_baselines", "reconstruction_baselines"]
 
 Rows = Sequence[range]
 HAR_BARS = (1, 5, 22, 110, 440)
@@ -57,7 +57,7 @@ def quantile_baselines(
     return {name: float(np.mean(parts)) for name, parts in losses.items()}
 
 
-def regime_baselines(labels: IntArray, scored: IntArray) -> dict[str, float]:
+def class_baselines(labels: IntArray, scored: IntArray) -> dict[str, float]:
     """Mean log loss, in nats, of predictions that ignore the bar.
 
     Args:
@@ -76,6 +76,21 @@ def regime_baselines(labels: IntArray, scored: IntArray) -> dict[str, float]:
         name: float(-np.log(np.maximum(probs, 1e-6))[known].mean())
         for name, probs in (("class frequencies", shares), ("majority class", majority))
     }
+
+
+def level_baselines(reacted: Int8Array, scored: Int8Array) -> dict[str, float]:
+    """Mean Brier score of probabilities that ignore the bar.
+
+    Args:
+        reacted: (n, bands) of the training rows: 1, 0, or -1 where unknown.
+        scored: (m, bands) to predict.
+
+    Returns:
+        `band frequencies` predicts each band's training share.
+    """
+    known = (reacted >= 0).sum(axis=0)
+    shares = np.where(known > 0, (reacted > 0).sum(axis=0) / np.maximum(known, 1), 0.5)
+    return {"band frequencies": float(np.square(shares - scored)[scored >= 0].mean())}
 
 
 def class_shares(labels: IntArray) -> FloatArray:

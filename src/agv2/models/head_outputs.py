@@ -1,6 +1,8 @@
 """What the encoder says about a bar, whichever engine evaluated it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+
+import numpy as np
 
 from agv2.core.arrays import Float32Array
 
@@ -15,6 +17,8 @@ class HeadOutputs:
         embedding: (n_bars, D) float32, scale of one.
         quantiles: (n_bars, horizons × levels) float32, forward returns in σ·√h, horizon by horizon.
         regime_probs: (n_bars, 3) float32, trend, consolidation, volatile.
+        pattern_probs: (n_bars, 3) float32, neither, breakout, reversal; of a bar at a level, meaningless elsewhere.
+        level_probs: (n_bars, 16) float32, that price turns at each band around the close, lowest first.
 
     Known at: the close of each bar.
     """
@@ -22,3 +26,9 @@ class HeadOutputs:
     embedding: Float32Array
     quantiles: Float32Array
     regime_probs: Float32Array
+    pattern_probs: Float32Array
+    level_probs: Float32Array
+
+    def rows(self) -> Float32Array:
+        """(n_bars, D + horizons × levels + 3 + 3 + 16) all of it, in the order of the fields."""
+        return np.concatenate([getattr(self, one.name) for one in fields(self)], axis=1)

@@ -2,16 +2,24 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from agv2.core.arrays import BoolArray
 from agv2.models.config import EncoderConfig
 from agv2.models.embedding import embed_history
-from agv2.models.head_baselines import quantile_baselines, reconstruction_baselines, regime_baselines
+from agv2.models.head_baselines import (
+    class_baselines,
+    level_baselines,
+    quantile_baselines,
+    reconstruction_baselines,
+)
 from agv2.models.losses import pinball_loss, reconstruction_loss
 from agv2.models.masked_model import MaskedModel, interpolated
+from agv2.models.row_losses import log_loss_rows
 from agv2.models.training_batches import masked_spans
 from agv2.models.training_rows import PurgedRows, TrainingSeries
 
@@ -19,7 +27,13 @@ __all__ = ["MEASURES", "HeadScore", "beats", "head_losses", "score_heads"]
 
 MARGIN = 0.001
 MASK_SEED = 20090301  # the same bars are hidden for every encoder, so that scores compare
-MEASURES = {"quantiles": "pinball", "regime": "log_loss", "reconstruction": "huber"}
+MEASURES = {
+    "quantiles": "pinball",
+    "regime": "log_loss",
+    "pattern": "log_loss",
+    "levels": "brier",
+    "reconstruction": "huber",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +41,8 @@ class HeadScore:
     """One head's losses, lower is better, and those of what it must beat.
 
     Attributes:
-        head: `quantiles`, `regime` or `reconstruction`.
-        measure: what is averaged: `pinball`, `log_loss` or `huber`.
+        head: one of `MEASURES`.
+        measure: what is averaged, from `MEASURES`.
         score: on the scoring rows, on which nothing was fitted or chosen.
         baselines: the same loss on the same rows of each baseline by name.
         train_score: on the training rows.
@@ -75,33 +89,38 @@ def head_losses(
         config: levels and masking.
     """
     lead, levels = config.window - 1, torch.tensor(config.quantile_levels)
-    quantiles, returns, probs, labels, rebuilt, wanted = ([] for _ in range(6))
+    said, returns, regimes, patterns, reacted, rebuilt, wanted = ([] for _ in range(7))
     for one, part in zip(series, rows, strict=True):
         if len(part) == 0:
             continue
         features = one.features[part.start - lead : part.stop]
-        outputs = embed_history(model.encoder, model.heads, features)
-        quantiles.append(outputs.quantiles[lead:])
-        probs.append(outputs.regime_probs[lead:])
+        outputs = embed_history(model.encoder, model.heads, features, one.asset_class)
+        said.append([outputs.quantiles, outputs.regime_probs, outputs.pattern_probs, outputs.level_probs])
         returns.append(one.future[part.start : part.stop].astype(np.float32))
-        labels.append(one.regime[part.start : part.stop])
+        regimes.append(one.regime[part.start : part.stop])
+        patterns.append(one.pattern[part.start : part.stop])
+        reacted.append(one.reacted[part.start : part.stop])
         with torch.inference_mode():
             masked, counted = _hidden_bars(len(features), lead, config)
             shown = model.hide(torch.from_numpy(features), torch.from_numpy(masked)).numpy()
-            embedding = embed_history(model.encoder, model.heads, shown).embedding
+            embedding = embed_history(model.encoder, model.heads, shown, one.asset_class).embedding
             read = torch.from_numpy(embedding[np.flatnonzero(counted) + config.mask_span])
             line = interpolated(torch.from_numpy(features)[None], torch.from_numpy(masked)[None])[0]
             rebuilt.append(model.heads.reconstruct(read, line[torch.from_numpy(counted)]))
             wanted.append(torch.from_numpy(features[counted]))
     losses: dict[str, float] = {}
-    future, classes = np.concatenate(returns), np.concatenate(labels)
+    quantiles, regime_probs, pattern_probs, level_probs = (
+        np.concatenate([rows[lead:] for rows in column]) for column in zip(*said, strict=True)
+    )
+    future, turned = np.concatenate(returns), np.concatenate(reacted)
     if np.isfinite(future).any():
-        losses["quantiles"] = float(
-            pinball_loss(torch.from_numpy(np.concatenate(quantiles)), torch.from_numpy(future), levels)
-        )
-    if (classes >= 0).any():
-        right = np.concatenate(probs)[classes >= 0, classes[classes >= 0]]
-        losses["regime"] = float(-np.log(np.maximum(right, 1e-12)).mean())
+        losses["quantiles"] = float(pinball_loss(torch.from_numpy(quantiles), torch.from_numpy(future), levels))
+    for head, probs, labels in (("regime", regime_probs, regimes), ("pattern", pattern_probs, patterns)):
+        classes = np.concatenate(labels)
+        if (classes >= 0).any():
+            losses[head] = float(np.nanmean(log_loss_rows(probs, classes)))
+    if (turned >= 0).any():
+        losses["levels"] = float(np.square(level_probs - turned)[turned >= 0].mean())
     target = torch.cat(wanted)
     if len(target):
         losses["reconstruction"] = float(reconstruction_loss(torch.cat(rebuilt), target))
@@ -111,7 +130,7 @@ def head_losses(
 def score_heads(
     model: MaskedModel, series: Sequence[TrainingSeries], rows: Sequence[PurgedRows], config: EncoderConfig
 ) -> tuple[HeadScore, ...]:
-    """Score every head that has targets, in the order quantiles, regime, reconstruction.
+    """Score every head that has targets, in the order of `MEASURES`.
 
     Args:
         model: trained encoder, heads and mask.
@@ -126,7 +145,9 @@ def score_heads(
     scored, trained, selected = (head_losses(model, series, part, config) for part in (score, train, select))
     baselines = {
         "quantiles": lambda: quantile_baselines(series, train, score, np.array(config.quantile_levels)),
-        "regime": lambda: regime_baselines(_labels(series, train), _labels(series, score)),
+        "regime": lambda: class_baselines(*(_labels(series, "regime", part) for part in (train, score))),
+        "pattern": lambda: class_baselines(*(_labels(series, "pattern", part) for part in (train, score))),
+        "levels": lambda: level_baselines(*(_labels(series, "reacted", part) for part in (train, score))),
         "reconstruction": lambda: _reconstruction_baselines(series, score, config),
     }
     return tuple(
@@ -149,8 +170,8 @@ def _hidden_bars(n_bars: int, lead: int, config: EncoderConfig) -> tuple[BoolArr
     return masked, masked & (place + config.mask_span >= lead) & (place + config.mask_span < n_bars)
 
 
-def _labels(series: Sequence[TrainingSeries], rows: Sequence[range]) -> "np.typing.NDArray[np.int64]":
-    return np.concatenate([one.regime[part.start : part.stop] for one, part in zip(series, rows, strict=True)])
+def _labels(series: Sequence[TrainingSeries], name: str, rows: Sequence[range]) -> NDArray[Any]:
+    return np.concatenate([getattr(one, name)[part.start : part.stop] for one, part in zip(series, rows, strict=True)])
 
 
 def _reconstruction_baselines(

@@ -8,11 +8,13 @@ from torch import Tensor, nn
 from agv2.core.arrays import FloatArray
 from agv2.models.config import EncoderConfig
 
-__all__ = ["HeadPredictions", "MultiTaskHeads"]
+__all__ = ["LEVEL_BANDS", "PATTERNS", "REGIMES", "HeadPredictions", "MultiTaskHeads", "UnconditionalTargets"]
 
-REGIMES = 3
+REGIMES = PATTERNS = 3
+LEVEL_BANDS = 16
 # exp of ± this spans e±6: a quantile gap hundreds of times the usual one is an overflow, not a forecast.
 LOG_GAP_RANGE = 6.0
+LEAST_SHARE = 1e-3  # of a class that was never seen
 # Gains below one slow down what is mostly noise. Volatility is what a bar tells best, and it tells it linearly. The
 # centre and the shape of the distribution come next. What goes through the deep embedding overfits first: at a gain of
 # 0.1 quantiles on unseen bars were no better than the linear part's and soon worse; at 0.005 to 0.02 the damage stays
@@ -30,10 +32,35 @@ class HeadPredictions(NamedTuple):
     Attributes:
         quantiles: (..., horizons × levels) of the forward return in σ·√h, rising within each horizon.
         regime_logits: (..., 3) trend, consolidation, volatile.
+        pattern_logits: (..., 3) neither, breakout, reversal; of a bar at a level.
+        level_logits: (..., 16) that price turns at each band around the close.
     """
 
     quantiles: Tensor
     regime_logits: Tensor
+    pattern_logits: Tensor
+    level_logits: Tensor
+
+    def probabilities(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Quantiles, and the probabilities of regimes, patterns and levels, in the order of `HeadOutputs`."""
+        regime, pattern, levels = self.regime_logits, self.pattern_logits, self.level_logits
+        return self.quantiles, regime.softmax(-1), pattern.softmax(-1), levels.sigmoid()
+
+
+class UnconditionalTargets(NamedTuple):
+    """What the training targets were like, whatever the bar.
+
+    Attributes:
+        quantiles: (horizons, levels) of the returns.
+        regime_shares: (3,) of the classes.
+        pattern_shares: (3,) of the classes.
+        turn_shares: (16,) of the bars after which price turned at the band.
+    """
+
+    quantiles: FloatArray
+    regime_shares: FloatArray
+    pattern_shares: FloatArray
+    turn_shares: FloatArray
 
 
 class ResidualHead(nn.Module):
@@ -57,7 +84,7 @@ class ResidualHead(nn.Module):
 
 
 class MultiTaskHeads(nn.Module):
-    """Quantile, regime and reconstruction heads.
+    """Quantile, regime, pattern, level and reconstruction heads.
 
     The quantile head predicts, per horizon, the median, the logarithms of the gaps between neighbouring levels and one
     logarithm added to all of them: quantiles cannot cross, and a change of volatility is one number.
@@ -73,6 +100,8 @@ class MultiTaskHeads(nn.Module):
         self.middle = config.quantile_levels.index(0.5)
         self.quantile = ResidualHead(n_features, config, self.horizons * (1 + self.levels))
         self.regime = ResidualHead(n_features, config, REGIMES)
+        self.pattern = ResidualHead(n_features, config, PATTERNS)
+        self.level_map = ResidualHead(n_features, config, LEVEL_BANDS)
         self.reconstruction = nn.Sequential(
             nn.Linear(config.embedding_dim, config.head_channels),
             nn.GELU(),
@@ -82,7 +111,9 @@ class MultiTaskHeads(nn.Module):
         nn.init.zeros_(cast(nn.Linear, self.reconstruction[-1]).bias)
         self.register_buffer("log_gaps", torch.zeros(self.horizons, self.levels - 1))
         self.register_buffer("medians", torch.zeros(self.horizons, 1))
-        self.register_buffer("log_shares", torch.zeros(REGIMES))
+        self.register_buffer("regime_start", torch.zeros(REGIMES))
+        self.register_buffer("pattern_start", torch.zeros(PATTERNS))
+        self.register_buffer("level_start", torch.zeros(LEVEL_BANDS))
 
     def forward(self, embedding: Tensor, bars: Tensor) -> HeadPredictions:
         """Predictions for each bar.
@@ -92,7 +123,10 @@ class MultiTaskHeads(nn.Module):
             bars: (..., F) their normalised features.
         """
         return HeadPredictions(
-            self._quantiles(embedding, bars), self.get_buffer("log_shares") + self.regime(embedding, bars)
+            quantiles=self._quantiles(embedding, bars),
+            regime_logits=self.get_buffer("regime_start") + self.regime(embedding, bars),
+            pattern_logits=self.get_buffer("pattern_start") + self.pattern(embedding, bars),
+            level_logits=self.get_buffer("level_start") + self.level_map(embedding, bars),
         )
 
     def reconstruct(self, embedding: Tensor, interpolated: Tensor) -> Tensor:
@@ -104,18 +138,16 @@ class MultiTaskHeads(nn.Module):
         """
         return interpolated + cast(Tensor, self.reconstruction(embedding))
 
-    def start_at_baseline(self, quantiles: FloatArray, regime_shares: FloatArray) -> None:
-        """Make an untrained head predict the unconditional distribution of the training targets.
-
-        Args:
-            quantiles: (horizons, levels) of the returns.
-            regime_shares: (3,) of the labels.
-        """
-        values = torch.from_numpy(quantiles)
-        shares = torch.from_numpy(regime_shares).clamp_min(1e-3)
+    def start_at_baseline(self, targets: UnconditionalTargets) -> None:
+        """Make an untrained head predict the unconditional distribution of the training targets."""
+        values = torch.from_numpy(targets.quantiles)
         self.get_buffer("log_gaps").copy_(values.diff(dim=-1).clamp_min(1e-3).log())
         self.get_buffer("medians").copy_(values[:, self.middle, None])
-        self.get_buffer("log_shares").copy_((shares / shares.sum()).log())
+        for name, found in (("regime_start", targets.regime_shares), ("pattern_start", targets.pattern_shares)):
+            shares = torch.from_numpy(found).clamp_min(LEAST_SHARE)
+            self.get_buffer(name).copy_((shares / shares.sum()).log())
+        turned = torch.from_numpy(targets.turn_shares).clamp(LEAST_SHARE, 1.0 - LEAST_SHARE)
+        self.get_buffer("level_start").copy_(turned.logit())
 
     def _quantiles(self, embedding: Tensor, bars: Tensor) -> Tensor:
         raw = self.quantile(embedding, bars).reshape(*bars.shape[:-1], self.horizons, 1 + self.levels)

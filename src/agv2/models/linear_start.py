@@ -9,7 +9,7 @@ from torch import nn
 from agv2.core.arrays import BoolArray
 from agv2.models.config import EncoderConfig
 from agv2.models.heads import MultiTaskHeads
-from agv2.models.losses import pinball_loss, regime_loss
+from agv2.models.losses import class_loss, level_loss, pinball_loss
 from agv2.models.training_rows import TrainingSeries
 
 __all__ = ["fit_linear_parts"]
@@ -27,7 +27,7 @@ def fit_linear_parts(
     generator: np.random.Generator,
     read: BoolArray | None = None,
 ) -> None:
-    """Quantile regression and class probabilities, linear in the bar's own features; frozen afterwards.
+    """Quantile regression, class and level probabilities, linear in the bar's own features; frozen afterwards.
 
     The network then learns what is left over. Trained together, the far larger network explains the training bars
     first and the linear part never gets to its optimum, at which it beat HAR on the four files we tried.
@@ -38,27 +38,33 @@ def fit_linear_parts(
         train: the training rows of each.
         config: quantile levels.
         generator: draws the batches.
-        read: (n_features,) features to read; the others reach the heads through the embedding alone. None for all.
+        read: (n_features,) features that quantiles and regimes read; the others reach these heads through the
+            embedding alone. Patterns and levels read everything. None for all.
     """
     pairs = list(zip(series, train, strict=True))
-    features, returns, regimes = (
+    features, returns, regimes, patterns, reacted = (
         torch.from_numpy(np.concatenate([column[rows.start : rows.stop] for column, rows in columns]))
         for columns in (
             [(one.features, rows) for one, rows in pairs],
             [(one.future.astype(np.float32), rows) for one, rows in pairs],
             [(one.regime, rows) for one, rows in pairs],
+            [(one.pattern, rows) for one, rows in pairs],
+            [(one.reacted, rows) for one, rows in pairs],
         )
     )
     levels = torch.tensor(config.quantile_levels)
     embedding = torch.zeros(1, config.embedding_dim)  # without effect while the deep parts are zero
-    parts = [*heads.quantile.linear.parameters(), *heads.regime.linear.parameters()]
+    linear = [head.linear for head in (heads.quantile, heads.regime, heads.pattern, heads.level_map)]
+    parts = [part for each in linear for part in each.parameters()]
     optimizer = torch.optim.AdamW(parts, lr=LEARNING_RATE, fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=STEPS + 1, pct_start=0.1)
     for _ in range(STEPS):
         batch = torch.from_numpy(generator.integers(len(features), size=BATCH_ROWS))
         predictions = heads(embedding, features[batch])
         loss = pinball_loss(predictions.quantiles, returns[batch], levels)
-        loss = loss + regime_loss(predictions.regime_logits, regimes[batch])
+        loss = loss + class_loss(predictions.regime_logits, regimes[batch])
+        loss = loss + class_loss(predictions.pattern_logits, patterns[batch])
+        loss = loss + level_loss(predictions.level_logits, reacted[batch])
         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         if read is not None:
             _hold_at_zero(heads.quantile.linear, read)

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["pinball_loss", "reconstruction_loss", "regime_loss"]
+__all__ = ["class_loss", "level_loss", "pinball_loss", "reconstruction_loss"]
 
 
 def pinball_loss(quantiles: Tensor, returns: Tensor, levels: Tensor) -> Tensor:
@@ -26,7 +26,7 @@ def pinball_loss(quantiles: Tensor, returns: Tensor, levels: Tensor) -> Tensor:
     return (loss * known).sum() / known.sum().clamp_min(1)
 
 
-def regime_loss(logits: Tensor, labels: Tensor) -> Tensor:
+def class_loss(logits: Tensor, labels: Tensor) -> Tensor:
     """Mean cross-entropy in nats over the known labels.
 
     Args:
@@ -38,6 +38,23 @@ def regime_loss(logits: Tensor, labels: Tensor) -> Tensor:
     """
     total = functional.cross_entropy(logits.flatten(0, -2), labels.flatten(), ignore_index=-1, reduction="sum")
     return total / (labels >= 0).sum().clamp_min(1)
+
+
+def level_loss(logits: Tensor, reacted: Tensor) -> Tensor:
+    """Mean Brier score over the bands whose outcome is known.
+
+    Args:
+        logits: (..., bands) that price turns there.
+        reacted: (..., bands) 1 where it did, 0 where it did not, -1 where unknown.
+
+    Returns:
+        Scalar in [0, 1], towards 0 as what happened takes all the probability; 0 if nothing is known.
+
+    Source: Brier (1950), Monthly Weather Review 78(1), 1-3.
+    """
+    known = reacted >= 0
+    error = logits.sigmoid() - reacted
+    return (error.square() * known).sum() / known.sum().clamp_min(1)
 
 
 def reconstruction_loss(predicted: Tensor, features: Tensor) -> Tensor:

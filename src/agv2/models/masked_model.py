@@ -9,10 +9,12 @@ from torch import Tensor, nn
 from agv2.models.config import EncoderConfig
 from agv2.models.encoder import StageOneEncoder
 from agv2.models.heads import MultiTaskHeads
-from agv2.models.losses import pinball_loss, reconstruction_loss, regime_loss
+from agv2.models.losses import class_loss, level_loss, pinball_loss, reconstruction_loss
 from agv2.models.training_batches import Batch
 
 __all__ = ["HeadLosses", "MaskedModel", "Progress", "interpolated"]
+
+SMALLEST_SIZE = 1e-6  # of a loss that is nothing at the start
 
 Progress = Callable[[int, int, Mapping[str, float]], None]
 """Called after each training step with the step (from 1), the number of steps and each head's loss on its batch."""
@@ -23,6 +25,8 @@ class HeadLosses(NamedTuple):
 
     quantiles: Tensor
     regime: Tensor
+    pattern: Tensor
+    levels: Tensor
     reconstruction: Tensor
 
 
@@ -43,16 +47,43 @@ class MaskedModel(nn.Module):
         self.heads = MultiTaskHeads(n_features, config)
         self.mask = nn.Parameter(torch.zeros(n_features))
         self.delay = config.mask_span
+        self.weights = config.head_weights.model_dump()
+        learnt = config.head_weighting == "uncertainty"
+        sizes = nn.Parameter(torch.zeros(len(HeadLosses._fields))) if learnt else None
+        self.log_sizes: nn.Parameter | None
+        self.register_parameter("log_sizes", sizes)
         self.register_buffer("levels", torch.tensor(config.quantile_levels), persistent=False)
 
     def hide(self, features: Tensor, masked: Tensor) -> Tensor:
         """(..., F) features with the mask in place of the bars where `masked` (...) is True."""
         return torch.where(masked.unsqueeze(-1), self.mask, features)
 
+    def weighted(self, losses: HeadLosses) -> Tensor:
+        """What training minimises: the losses by their fixed weights, or these by their own learnt size as well.
+
+        In the second way a head's loss counts as `loss / size + log(size)`, so that a weight is a share, whatever the
+        unit of the loss; the best size is the loss itself.
+
+        Source: Kendall, Gal and Cipolla (2018), CVPR, 7482-7491, with one rule for all kinds of losses.
+        """
+        total = torch.zeros_like(losses.quantiles)
+        for place, (head, loss) in enumerate(losses._asdict().items()):
+            if self.weights[head] > 0.0:
+                if self.log_sizes is not None:
+                    loss = loss * (-self.log_sizes[place]).exp() + self.log_sizes[place]
+                total = total + self.weights[head] * loss
+        return total
+
+    def start_sizes(self, losses: Mapping[str, float]) -> None:
+        """Begin with the sizes that losses have before training; without effect where weights are fixed."""
+        if self.log_sizes is not None:
+            known = [max(losses.get(head, 1.0), SMALLEST_SIZE) for head in HeadLosses._fields]
+            self.log_sizes.data.copy_(torch.tensor(known).log())
+
     def forward(self, batch: Batch) -> HeadLosses:
         """Losses of one batch; hidden bars count for reconstruction, known targets for the others."""
         shown = self.hide(batch.features, batch.masked)
-        embedding = self.encoder(shown)
+        embedding = self.encoder(shown, batch.asset_class)
         rows = embedding.shape[1]
         predictions = self.heads(embedding, shown.narrow(1, shown.shape[1] - rows, rows))
         first = shown.shape[1] - rows - self.delay
@@ -62,7 +93,9 @@ class MaskedModel(nn.Module):
         guess = interpolated(batch.features, batch.masked).narrow(1, first, rows)[masked]
         return HeadLosses(
             pinball_loss(predictions.quantiles, batch.returns, self.get_buffer("levels")),
-            regime_loss(predictions.regime_logits, batch.regime),
+            class_loss(predictions.regime_logits, batch.regime),
+            class_loss(predictions.pattern_logits, batch.pattern),
+            level_loss(predictions.level_logits, batch.reacted),
             reconstruction_loss(self.heads.reconstruct(embedding[masked], guess), wanted),
         )
 

@@ -33,9 +33,18 @@ class OnnxRunner:
     def __init__(self, encoder: bytes, policy: bytes) -> None:
         self._encoder, self._policy = _session(encoder), _session(policy)
 
-    def encode(self, windows: Float32Array) -> HeadOutputs:
-        """Embedding and predictions for the last bar of each window, (B, window, F) normalised features."""
-        return HeadOutputs(*self._encoder.run(None, {"window": np.ascontiguousarray(windows, dtype=np.float32)}))
+    def encode(self, windows: Float32Array, asset_class: int) -> HeadOutputs:
+        """Embedding and predictions for the last bar of each window.
+
+        Args:
+            windows: (B, window, F) normalised features.
+            asset_class: of the market they are from, its number in `ASSET_CLASSES`.
+        """
+        feed = {
+            "window": np.ascontiguousarray(windows, dtype=np.float32),
+            "asset_class": np.full(len(windows), asset_class, dtype=np.int64),
+        }
+        return HeadOutputs(*self._encoder.run(None, feed))
 
     def evaluate(self, observations: Float32Array) -> PolicyEvaluation:
         """Logits and value of each observation, (B, n_observations)."""

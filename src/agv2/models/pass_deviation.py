@@ -22,6 +22,8 @@ class PassDeviation(NamedTuple):
     quantiles: float
     """In σ·√h."""
     regime_probs: float
+    pattern_probs: float
+    level_probs: float
 
 
 def pass_deviation(
@@ -29,6 +31,7 @@ def pass_deviation(
     heads: MultiTaskHeads,
     features: Float32Array,
     generator: np.random.Generator,
+    asset_class: int = 0,
     n_bars: int = 64,
 ) -> PassDeviation:
     """Compare both ways on bars drawn at random: rounding for `tcn` and `transformer`, more for an `lstm`.
@@ -38,6 +41,7 @@ def pass_deviation(
         heads: its heads.
         features: (n, n_features) normalised and finite, n >= window.
         generator: draws the bars.
+        asset_class: of the market, its number in `ASSET_CLASSES`.
         n_bars: bars to look at; fewer if there are not so many with a whole window.
 
     Raises:
@@ -49,10 +53,10 @@ def pass_deviation(
         raise DataError(f"{len(features)} bars hold no window of {encoder.window} to compare")
     n_bars = min(n_bars, len(features) - lead)
     drawn = np.sort(generator.choice(np.arange(lead, len(features)), n_bars, replace=False))
-    whole = embed_history(encoder, heads, features)
-    alone = [embed_history(encoder, heads, features[bar - lead : bar + 1]) for bar in drawn]
+    whole = embed_history(encoder, heads, features, asset_class)
+    alone = [embed_history(encoder, heads, features[bar - lead : bar + 1], asset_class) for bar in drawn]
     largest = [
         float(np.abs(getattr(whole, name)[drawn] - np.stack([getattr(one, name)[-1] for one in alone])).max())
-        for name in ("embedding", "quantiles", "regime_probs")
+        for name in PassDeviation._fields[1:]
     ]
     return PassDeviation(n_bars, *largest)

@@ -8,18 +8,18 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from agv2.core.arrays import BoolArray, Float32Array, FloatArray
+from agv2.core.arrays import BoolArray, Float32Array
 from agv2.core.errors import ConfigError, DataError, ShapeError
 from agv2.models.config import EncoderConfig
 from agv2.models.encoder import StageOneEncoder
 from agv2.models.head_baselines import class_shares
 from agv2.models.head_scores import HeadScore, score_heads
-from agv2.models.heads import MultiTaskHeads
+from agv2.models.heads import LEVEL_BANDS, MultiTaskHeads, UnconditionalTargets
 from agv2.models.linear_start import fit_linear_parts
 from agv2.models.masked_model import MaskedModel, Progress
-from agv2.models.training_rows import PurgedRows, TrainingSeries, purged_rows
+from agv2.models.training_rows import TrainingSeries, purged_rows
 
-__all__ = ["PretrainedEncoder", "pretrain"]
+__all__ = ["PretrainedEncoder", "pretrain", "unconditional_targets"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +110,7 @@ def pretrain(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = MaskedModel(series[0].features.shape[1], config)
-        model.heads.start_at_baseline(*_unconditional(series, rows, config))
+        model.heads.start_at_baseline(unconditional_targets(series, [one.train for one in rows], config))
         generator = np.random.default_rng(seed)
         fit_linear_parts(model.heads, series, [one.train for one in rows], config, generator, linear_inputs)
         taken, best = fit(model, series, rows, config, steps, generator, progress)
@@ -118,16 +118,31 @@ def pretrain(
     return PretrainedEncoder(config=config, model=model.eval(), scores=scores, steps=taken, best_step=best)
 
 
-def _unconditional(
-    series: Sequence[TrainingSeries], rows: Sequence[PurgedRows], config: EncoderConfig
-) -> tuple[FloatArray, FloatArray]:
-    """Quantiles (horizons, levels) and regime shares (3,) of the training targets."""
-    pairs = list(zip(series, rows, strict=True))
-    future = np.concatenate([one.future[part.train.start : part.train.stop] for one, part in pairs])
-    labels = np.concatenate([one.regime[part.train.start : part.train.stop] for one, part in pairs])
+def unconditional_targets(
+    series: Sequence[TrainingSeries], train: Sequence[range], config: EncoderConfig
+) -> UnconditionalTargets:
+    """What the targets of the training rows were like, whatever the bar.
+
+    Args:
+        series: the symbols.
+        train: the rows of each.
+        config: quantile levels.
+
+    Raises:
+        DataError: no row knows its return over some horizon.
+    """
+    taught = [(one, slice(part.start, part.stop)) for one, part in zip(series, train, strict=True)]
+    future = np.concatenate([one.future[part] for one, part in taught])
     if not np.isfinite(future).any(axis=0).all():
         raise DataError("no forward return is known for some horizon among the training rows")
-    return np.nanquantile(future, config.quantile_levels, axis=0).T, class_shares(labels)
+    reacted = np.concatenate([one.reacted[part] for one, part in taught])
+    known = (reacted >= 0).sum(axis=0)
+    return UnconditionalTargets(
+        quantiles=np.nanquantile(future, config.quantile_levels, axis=0).T,
+        regime_shares=class_shares(np.concatenate([one.regime[part] for one, part in taught])),
+        pattern_shares=class_shares(np.concatenate([one.pattern[part] for one, part in taught])),
+        turn_shares=np.where(known > 0, (reacted > 0).sum(axis=0) / np.maximum(known, 1), 0.5),
+    )
 
 
 def _require_trainable(series: Sequence[TrainingSeries], config: EncoderConfig, steps: int) -> None:
@@ -137,6 +152,8 @@ def _require_trainable(series: Sequence[TrainingSeries], config: EncoderConfig, 
         raise ConfigError(f"encoder horizons must begin with 1 bar (the baselines read it), got {config.horizons}")
     if not series:
         raise DataError("no series to train the encoder on")
-    widths = {one.symbol: (one.features.shape[1], one.future.shape[1]) for one in series}
-    if len(set(widths.values())) != 1 or next(iter(widths.values()))[1] != len(config.horizons):
-        raise ShapeError(f"one number of features and {len(config.horizons)} horizons expected, got {widths}")
+    widths = {one.symbol: (one.features.shape[1], one.future.shape[1], one.reacted.shape[1]) for one in series}
+    if len(set(widths.values())) != 1 or next(iter(widths.values()))[1:] != (len(config.horizons), LEVEL_BANDS):
+        raise ShapeError(
+            f"one number of features, {len(config.horizons)} horizons and {LEVEL_BANDS} bands expected, got {widths}"
+        )

@@ -1,10 +1,11 @@
 """Chunks of history, drawn at random for training, with whole bars hidden in some of them."""
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from agv2.core.arrays import BoolArray
@@ -22,12 +23,18 @@ class Batch(NamedTuple):
         masked: (B, T) True where the encoder is shown the mask instead of the bar.
         returns: (B, C, H) float32 forward returns in σ·√h, NaN where unknown.
         regime: (B, C) class numbers, -1 where unknown.
+        pattern: (B, C) class numbers, -1 where unknown.
+        reacted: (B, C, bands) 1, 0, or -1 where unknown.
+        asset_class: (B,) number of the class of each chunk's market.
     """
 
     features: Tensor
     masked: Tensor
     returns: Tensor
     regime: Tensor
+    pattern: Tensor
+    reacted: Tensor
+    asset_class: Tensor
 
 
 def masked_spans(n_bars: int, ratio: float, span: int, generator: np.random.Generator) -> BoolArray:
@@ -79,9 +86,23 @@ def _chunk(one: TrainingSeries, rows: range, length: int, masked: BoolArray, con
     # A series shorter than the chunk is filled up with rows that have no targets.
     missing = length - len(rows)
     returns = one.future[rows.start : rows.stop].astype(np.float32)
-    return Batch(
-        torch.from_numpy(np.pad(one.features[rows.start - config.window + 1 : rows.stop], ((0, missing), (0, 0)))),
-        torch.from_numpy(np.pad(masked, (0, missing))),
-        torch.from_numpy(np.pad(returns, ((0, missing), (0, 0)), constant_values=np.nan)),
-        torch.from_numpy(np.pad(one.regime[rows.start : rows.stop], (0, missing), constant_values=-1)),
+    regime, pattern, reacted = (
+        torch.from_numpy(_filled(labels[rows.start : rows.stop], missing))
+        for labels in (one.regime, one.pattern, one.reacted)
     )
+    return Batch(
+        features=torch.from_numpy(
+            np.pad(one.features[rows.start - config.window + 1 : rows.stop], ((0, missing), (0, 0)))
+        ),
+        masked=torch.from_numpy(np.pad(masked, (0, missing))),
+        returns=torch.from_numpy(np.pad(returns, ((0, missing), (0, 0)), constant_values=np.nan)),
+        regime=regime,
+        pattern=pattern,
+        reacted=reacted,
+        asset_class=torch.tensor(one.asset_class),
+    )
+
+
+def _filled(labels: NDArray[Any], missing: int) -> NDArray[Any]:
+    """Labels and `missing` unknown ones after them."""
+    return np.pad(labels, ((0, missing), *((0, 0) for _ in labels.shape[1:])), constant_values=-1)

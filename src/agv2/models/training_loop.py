@@ -5,7 +5,7 @@ import logging
 import signal
 import threading
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import lightning.pytorch as pl
@@ -89,19 +89,17 @@ class _PretrainingTask(pl.LightningModule):
         self.model, self.config, self.steps, self.progress = model, config, steps, progress
         self.series, self.select = series, select
         self.every = max(1, -(-steps // config.evaluations))
+        before = head_losses(model, series, select, config)
+        model.start_sizes(before)
         self.best_weights = copy.deepcopy(model.state_dict())
-        self.best_step, self.best_loss, self.stale = 0, self._selection_loss(), 0
+        self.best_step, self.best_loss, self.stale = 0, self._weighted(before), 0
         self.latest: HeadLosses | None = None
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         losses: HeadLosses = self.model(batch)
         self.latest = losses
-        weights = self.config.head_weights
-        return (
-            weights.quantiles * losses.quantiles
-            + weights.regime * losses.regime
-            + weights.reconstruction * losses.reconstruction
-        )
+        total: Tensor = self.model.weighted(losses)
+        return total
 
     def on_train_batch_end(self, *_: object) -> None:
         step = self.global_step
@@ -133,9 +131,11 @@ class _PretrainingTask(pl.LightningModule):
             self.trainer.should_stop = self.stale >= self.config.patience
 
     def _selection_loss(self) -> float:
-        losses = head_losses(self.model, self.series, self.select, self.config)
-        weights = self.config.head_weights.model_dump()
-        return float(sum(weights[head] * loss for head, loss in losses.items()))
+        return self._weighted(head_losses(self.model, self.series, self.select, self.config))
+
+    def _weighted(self, losses: Mapping[str, float]) -> float:
+        # By the fixed weights whatever the training does: learnt sizes move, and looks must compare.
+        return float(sum(self.model.weights[head] * loss for head, loss in losses.items()))
 
 
 @contextmanager

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from agv2.core.arrays import Float32Array, FloatArray, IntArray
+from agv2.core.arrays import Float32Array, FloatArray, Int8Array, IntArray
 from agv2.core.errors import DataError, ShapeError
 from agv2.models.config import EncoderConfig
 
 __all__ = ["PurgedRows", "TrainingSeries", "purged_rows", "validation_starts"]
 
 MIN_ROWS = 64
+BY_BAR = ("ts_ns", "features", "sigma", "future", "regime", "pattern", "reacted", "level_distance")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,12 @@ class TrainingSeries:
         sigma: (n_bars,) causal volatility, log return per bar, > 0; the unit of `future`.
         future: (n_bars, horizons) forward log returns in σ·√h, NaN where unknown.
         regime: (n_bars,) class numbers, -1 where unknown.
+        pattern: (n_bars,) class numbers, -1 where unknown.
+        reacted: (n_bars, bands) 1 where price turned at the band, 0 where it did not, -1 where unknown.
+        level_distance: (n_bars, 2) to the nearest level above and below in σ, >= 0, NaN where there is none; only
+            baselines read it.
+        label_reach: bars that the furthest of these targets looks ahead; regimes are made apart for bars apart.
+        asset_class: number of the market's class in `ASSET_CLASSES`.
     """
 
     symbol: str
@@ -33,9 +40,14 @@ class TrainingSeries:
     sigma: FloatArray
     future: FloatArray
     regime: IntArray
+    pattern: IntArray
+    reacted: Int8Array
+    level_distance: FloatArray
+    label_reach: int
+    asset_class: int = 0
 
     def __post_init__(self) -> None:
-        lengths = {name: len(getattr(self, name)) for name in ("ts_ns", "features", "sigma", "future", "regime")}
+        lengths = {name: len(getattr(self, name)) for name in BY_BAR}
         if len(set(lengths.values())) != 1:
             raise ShapeError(f"{self.symbol}: arrays of one length expected, got {lengths}")
         finite = np.isfinite(self.features).all(axis=1)
@@ -65,14 +77,14 @@ def purged_rows(series: Sequence[TrainingSeries], config: EncoderConfig) -> list
     """Split every series at the same moments, with a purge before the selection rows.
 
     The last `validation_fraction` of the rows (by time, over all symbols) validate: their first half selects, their
-    second half scores. Training ends `window - 1 + longest horizon + embargo` rows before the first validation row.
+    second half scores. Training ends `window - 1 + label reach + embargo` rows before the first validation row.
     So, in each series, the bars that any training target reads lie before the input window of every validation row.
     The moments are common to all symbols, because gold's tomorrow is a hint about silver's. Between selection and
-    scoring `longest horizon` rows are dropped: both are only looked at, so windows may overlap but targets may not.
+    scoring `label reach` rows are dropped: both are only looked at, so windows may overlap but targets may not.
 
     Args:
         series: one or more symbols.
-        config: window, horizons, embargo and validation share.
+        config: window, embargo and validation share.
 
     Returns:
         The rows of each series, in order.
@@ -80,7 +92,7 @@ def purged_rows(series: Sequence[TrainingSeries], config: EncoderConfig) -> list
     Raises:
         DataError: fewer than 64 training rows, or no row to select or score by, would be left in all series together.
     """
-    lead, reach = config.window - 1, config.horizons[-1]
+    lead, reach = config.window - 1, max((one.label_reach for one in series), default=0)
     needed = f"give more bars (the window is {config.window} and the purge {lead + reach + config.embargo_bars})"
     if all(len(one) <= lead for one in series):
         raise DataError(f"no bar has a whole window: {needed}")

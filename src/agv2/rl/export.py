@@ -21,6 +21,7 @@ def export_bundle(
     directory: Path,
     *,
     symbols: Sequence[str],
+    asset_classes: Sequence[int],
     timeframe: str,
     trained_on: str,
     columns: Sequence[FeatureColumn],
@@ -35,6 +36,7 @@ def export_bundle(
     Args:
         directory: new or empty.
         symbols: what was trained on.
+        asset_classes: of each symbol, its number in `ASSET_CLASSES`.
         timeframe: of the bars, such as `1h`.
         trained_on: which bars, in words a person understands.
         columns: of the feature matrix, in order.
@@ -55,6 +57,7 @@ def export_bundle(
         raise ShapeError(f"the policy reads {policy.n_observations} numbers, the observation has {layout.size}")
     manifest = BundleManifest(
         symbols=tuple(symbols),
+        asset_classes=tuple(asset_classes),
         timeframe=timeframe,
         trained_on=trained_on,
         features=tuple((column.name, column.lookback) for column in columns),
