@@ -6,11 +6,13 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 
 from agv2.app import market_preparation
 from agv2.app import run as run_module
+from agv2.app.progress import RunProgress
 from agv2.app.run import run
 from agv2.app.run_plan import RunRequest
 from agv2.app.run_store import RunStore
@@ -21,6 +23,7 @@ from agv2.core.timeframes import SessionCalendar
 from agv2.data.bars_file import write_bars
 from agv2.data.synthetic import synthetic_bars
 from agv2.features.pipeline import FeatureMatrix, compute_features
+from agv2.models.pretraining import CHECKPOINT
 from agv2.utils.config import parse_override
 from tests.recomputed_account import disagreements
 from tests.whole_runs import RunSmall
@@ -132,6 +135,40 @@ def test_a_killed_run_resumes_to_the_same_summary(
     run_small(Path(files[0]["path"]), out=copy_of_run)
     assert without_times(copy_of_run) == without_times(finished_run)
     assert (copy_of_run / "report.html").is_file()
+
+
+def test_an_encoder_whose_training_was_interrupted_goes_on_from_its_checkpoint(
+    copy_of_run: Path, finished_run: Path, run_small: RunSmall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fold = copy_of_run / "folds/1"
+    for path in (fold, *(copy_of_run / name for name in ("report.html", "summary.json", "bundle", "oos"))):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    (bars,) = json.loads((finished_run / "provenance.json").read_text())["bars"]
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(RunProgress, "update", interrupt)
+        run_small(Path(bars["path"]), out=copy_of_run)
+    unfinished = fold / "encoder_unfinished"
+    assert [path.name for path in unfinished.iterdir()] == [CHECKPOINT]
+    steps: list[str] = []
+    update = RunProgress.update
+
+    def watched(self: RunProgress, fraction: float, detail: str = "") -> None:
+        steps.append(detail)
+        update(self, fraction, detail)
+
+    monkeypatch.setattr(RunProgress, "update", watched)
+    run_small(Path(bars["path"]), out=copy_of_run)
+    assert sum("quantiles" in detail for detail in steps) == 1, "of two steps the second is left"
+    assert not unfinished.exists()
+    weights = [np.load(out / "folds/1/encoder.npz") for out in (copy_of_run, finished_run)]
+    assert weights[0].files == weights[1].files
+    for name in weights[0].files:
+        np.testing.assert_array_equal(weights[0][name], weights[1][name])
+    assert without_times(copy_of_run) == without_times(finished_run)
 
 
 def test_resuming_with_another_seed_is_refused(

@@ -10,6 +10,7 @@ import torch
 from agv2.core.errors import ConfigError, DataError, ShapeError
 from agv2.models.head_scores import MEASURES
 from agv2.models.pretraining import PretrainedEncoder, pretrain
+from agv2.models.training_log import TrainingLook
 from agv2.models.training_rows import purged_rows
 from tests.test_models.markets import SMALL, TINY, a_series
 
@@ -55,12 +56,36 @@ def test_it_finds_a_planted_edge_and_beats_every_baseline() -> None:
 
 
 def test_progress_names_every_head_at_every_step() -> None:
-    seen: list[tuple[int, int, Mapping[str, float]]] = []
-    trained = pretrain([a_series()], TINY, STEPS, 7, lambda step, total, losses: seen.append((step, total, losses)))
-    assert [step for step, _, _ in seen] == list(range(1, trained.steps + 1))
-    assert {total for _, total, _ in seen} == {STEPS}
-    assert all(set(losses) == set(MEASURES) for _, _, losses in seen)
-    assert all(np.isfinite(list(losses.values())).all() for _, _, losses in seen)
+    seen: list[tuple[int, int, Mapping[str, float], TrainingLook]] = []
+    trained = pretrain([a_series()], TINY, STEPS, 7, lambda *told: seen.append(told))
+    assert [step for step, _, _, _ in seen] == list(range(1, trained.steps + 1))
+    assert {total for _, total, _, _ in seen} == {STEPS}
+    for _, _, losses, look in seen:
+        for each in (losses, look.selection):
+            assert set(each) == set(MEASURES)
+            assert np.isfinite(list(each.values())).all()
+
+
+def test_each_look_is_told_at_its_step_and_logged_with_the_mean_losses_since_the_one_before() -> None:
+    seen: list[tuple[int, Mapping[str, float], TrainingLook]] = []
+    config = TINY.model_copy(update={"masked_chunks": 1.0})
+    trained = pretrain([a_series()], config, STEPS, 7, lambda step, _, losses, look: seen.append((step, losses, look)))
+    assert [look.step for look in trained.log] == [0, 2, 4, 6, 8]
+    assert trained.log[0].train == {}
+    for look in trained.log[1:]:
+        assert next(told for step, _, told in seen if step == look.step) == look
+        since = [losses for step, losses, _ in seen if look.step - 2 < step <= look.step]
+        assert look.train == pytest.approx({head: (since[0][head] + since[1][head]) / 2 for head in MEASURES})
+        assert 0.0 < look.learning_rate <= config.learning_rate
+    best = next(look for look in trained.log if look.step == trained.best_step)
+    scores = {score.head: score.validation_score for score in trained.scores}
+    assert scores == best.selection, "the weights that were kept are those that were looked at"
+
+
+def test_batches_without_hidden_bars_do_not_count_as_perfect_reconstructions() -> None:
+    never = TINY.model_copy(update={"masked_chunks": 0.0})
+    trained = pretrain([a_series()], never, 2, 7)
+    assert set(trained.log[-1].train) == set(MEASURES) - {"reconstruction"}
 
 
 def test_training_ends_early_when_selection_stops_improving() -> None:
@@ -83,7 +108,7 @@ def test_global_random_state_and_the_interrupt_handler_are_left_alone() -> None:
 def test_ctrl_c_comes_through_as_itself() -> None:
     handler = signal.getsignal(signal.SIGINT)
 
-    def interrupt(step: int, total: int, losses: Mapping[str, float]) -> None:
+    def interrupt(step: int, *_: object) -> None:
         if step == 2:
             os.kill(os.getpid(), signal.SIGINT)
 
@@ -93,7 +118,7 @@ def test_ctrl_c_comes_through_as_itself() -> None:
 
 
 def test_what_progress_raises_is_passed_on() -> None:
-    def stop(step: int, total: int, losses: Mapping[str, float]) -> None:
+    def stop(*_: object) -> None:
         raise TimeoutError("enough")
 
     with pytest.raises(TimeoutError, match="enough"):

@@ -1,14 +1,20 @@
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from itertools import islice
 
 import numpy as np
 import pytest
 import torch
 
-from agv2.models.training_batches import masked_spans, training_batches
+from agv2.models.training_batches import Batch, masked_spans, training_batch
+from agv2.models.training_rows import TrainingSeries
 from tests.test_models.markets import TINY, a_series
 
 LEAD = TINY.window - 1
+
+
+def _batches(count: int, series: Sequence[TrainingSeries], rows: Sequence[range]) -> Iterator[Batch]:
+    generator = np.random.default_rng(0)
+    return (training_batch(series, rows, TINY, generator) for _ in range(count))
 
 
 def _lengths_of_spans(masked: "np.typing.NDArray[np.bool_]") -> list[int]:
@@ -31,7 +37,7 @@ def test_a_ratio_of_zero_hides_nothing() -> None:
 
 def test_targets_belong_to_the_bars_above_them() -> None:
     series = a_series()
-    (batch,) = islice(training_batches([series], [range(LEAD, 900)], TINY, np.random.default_rng(0)), 1)
+    (batch,) = _batches(1, [series], [range(LEAD, 900)])
     for chunk in range(TINY.batch_chunks):
         bars = batch.features[chunk].numpy()
         first = int(np.flatnonzero((series.features == bars[0]).all(axis=1))[0])
@@ -46,8 +52,7 @@ def test_nothing_after_the_training_rows_is_ever_read() -> None:
     stop = 700
     beyond = replace(series, features=series.features.copy(), future=series.future.copy(), regime=series.regime.copy())
     beyond.features[stop:], beyond.future[stop:], beyond.regime[stop:] = 99.0, 99.0, 99
-    batches = training_batches([beyond], [range(LEAD, stop)], TINY, np.random.default_rng(0))
-    for batch in islice(batches, 100):
+    for batch in _batches(100, [beyond], [range(LEAD, stop)]):
         assert batch.features.max() <= 8.0
         assert batch.returns.max() < 99.0
         assert batch.regime.max() < 99
@@ -57,7 +62,7 @@ def test_the_ends_of_the_history_are_seen_as_often_as_its_middle() -> None:
     numbered = a_series()
     numbered = replace(numbered, regime=np.arange(len(numbered)))
     seen = np.zeros(900)
-    for batch in islice(training_batches([numbered], [range(LEAD, 900)], TINY, np.random.default_rng(0)), 300):
+    for batch in _batches(300, [numbered], [range(LEAD, 900)]):
         np.add.at(seen, batch.regime.numpy().flatten(), 1)
     assert (seen[:LEAD] == 0).all()
     assert seen[LEAD : LEAD + 20].mean() > 0.5 * seen[400:500].mean()
@@ -67,8 +72,7 @@ def test_the_ends_of_the_history_are_seen_as_often_as_its_middle() -> None:
 def test_a_series_shorter_than_the_chunk_is_filled_with_rows_without_targets() -> None:
     long, short = a_series("LONG"), a_series("SHORT", seed=1)
     rows = [range(LEAD, 900), range(LEAD, LEAD + 20)]
-    batches = training_batches([long, short], rows, TINY, np.random.default_rng(0))
-    chunks = [(b.returns[i], b.regime[i]) for b in islice(batches, 200) for i in range(TINY.batch_chunks)]
+    chunks = [(b.returns[i], b.regime[i]) for b in _batches(200, [long, short], rows) for i in range(TINY.batch_chunks)]
     filled = [(returns, regime) for returns, regime in chunks if (regime == -1).any()]
     assert filled
     for returns, regime in filled:
@@ -78,6 +82,6 @@ def test_a_series_shorter_than_the_chunk_is_filled_with_rows_without_targets() -
 
 
 def test_only_the_stated_share_of_chunks_is_masked() -> None:
-    batches = training_batches([a_series()], [range(LEAD, 900)], TINY, np.random.default_rng(0))
-    hidden = torch.cat([batch.masked.any(dim=1) for batch in islice(batches, 200)])
+    batches = _batches(200, [a_series()], [range(LEAD, 900)])
+    hidden = torch.cat([batch.masked.any(dim=1) for batch in batches])
     assert hidden.float().mean().item() == pytest.approx(TINY.masked_chunks, abs=0.05)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -23,6 +24,7 @@ from agv2.models.heads import LEVEL_BANDS, PATTERNS, REGIMES
 from agv2.models.normalizer import Normalizer
 from agv2.models.pass_deviation import PassDeviation, pass_deviation
 from agv2.models.pretraining import PretrainedEncoder, pretrain
+from agv2.models.training_log import TrainingLook
 from agv2.models.training_rows import TrainingSeries, validation_starts
 
 __all__ = ["FoldEncoder", "fit_encoder", "make_tapes", "observation_layout", "one_pass_deviation", "training_data"]
@@ -47,6 +49,7 @@ def fit_encoder(
     steps: int,
     seed: int,
     report: Report,
+    checkpoints: Path | None = None,
 ) -> FoldEncoder:
     """Labels, normaliser and encoder from each market's training bars, and from no later bar.
 
@@ -56,16 +59,17 @@ def fit_encoder(
         settings: encoder settings.
         steps: gradient steps.
         seed: of the encoder's training.
-        report: progress.
+        report: told after every step, with the losses of each head in training and on the selection rows.
+        checkpoints: directory from which an interrupted training goes on; None: none is kept.
     """
     normalizer, series = training_data(markets, folds, settings)
 
-    def on_step(step: int, total: int, losses: Mapping[str, float]) -> None:
-        shown = ", ".join(f"{name} {value:.3f}" for name, value in losses.items())
-        report(step / total, shown)
+    def on_step(step: int, total: int, losses: Mapping[str, float], look: TrainingLook) -> None:
+        shown = (f"{name} {loss:.3f}/{look.selection.get(name, float('nan')):.3f}" for name, loss in losses.items())
+        report(step / total, f"trained/selecting: {', '.join(shown)}")
 
     inputs = _linear_inputs(markets[0].features.columns)
-    return FoldEncoder(normalizer, pretrain(series, settings.encoder, steps, seed, on_step, inputs))
+    return FoldEncoder(normalizer, pretrain(series, settings.encoder, steps, seed, on_step, inputs, checkpoints))
 
 
 def training_data(

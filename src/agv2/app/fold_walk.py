@@ -124,9 +124,11 @@ def _train(
     if encoder is None:
         with progress.stage(f"{name}: encoder"):
             seed = spawn_seed(plan.request.seed, f"encoder {key}")
-            encoder = fit_encoder(plan.markets, folds, plan.settings, plan.profile.encoder_steps, seed, progress.update)
+            steps, unfinished = plan.profile.encoder_steps, store.folder(key) / "encoder_unfinished"
+            encoder = fit_encoder(plan.markets, folds, plan.settings, steps, seed, progress.update, unfinished)
             _log_deviation(plan, stops, encoder, seed)
         store.save_encoder(key, encoder)
+        shutil.rmtree(unfinished, ignore_errors=True)
         store.add_seconds(progress.seconds)
     else:
         progress.skip(f"{name}: encoder")

@@ -27,7 +27,7 @@ from agv2.models.config import EncoderConfig
 from agv2.models.masked_model import MaskedModel
 from agv2.models.policy import PolicyNetwork
 from agv2.models.pretraining import PretrainedEncoder
-from agv2.models.training_batches import training_batches
+from agv2.models.training_batches import training_batch
 from agv2.models.training_rows import MIN_ROWS, TrainingSeries
 from agv2.rl.policy_adapter import TorchPolicy
 from agv2.rl.trading_policy import head_log_probs
@@ -122,7 +122,7 @@ def _windows(
     encoder = settings.encoder
     whole = encoder.model_copy(update={"chunk": len(series), "batch_chunks": 1, "masked_chunks": 0.0})
     taught = range(encoder.window - 1, len(series))
-    batch = next(training_batches([series], [taught], whole, np.random.default_rng(0)))
+    batch = training_batch([series], [taught], whole, np.random.default_rng(0))
     found = {"sigma": series.sigma} | {
         name: tensor[0].numpy() for name, tensor in batch._asdict().items() if name != "masked"
     }

@@ -23,6 +23,7 @@ from agv2.models.head_scores import HeadScore
 from agv2.models.normalizer import Normalizer
 from agv2.models.policy import PolicyNetwork
 from agv2.models.pretraining import PretrainedEncoder
+from agv2.models.training_log import TrainingLook
 
 __all__ = ["STATE", "RunStore", "require_fresh_directory"]
 
@@ -126,7 +127,7 @@ class RunStore:
         return path
 
     def save_encoder(self, fold: str, encoder: FoldEncoder) -> None:
-        """Keep normaliser, weights and scores of a fold's encoder."""
+        """Keep normaliser, weights, scores and training log of a fold's encoder."""
         folder, found = self.folder(fold), encoder.pretrained
         _save_arrays(folder / "normalizer.npz", encoder.normalizer.arrays())
         _save_arrays(folder / "encoder.npz", found.arrays())
@@ -137,7 +138,8 @@ class RunStore:
             }
             for score in found.scores
         ]  # fmt: skip
-        document = {"scores": scores, "steps": found.steps, "best_step": found.best_step}
+        log = [look._asdict() for look in found.log]
+        document = {"scores": scores, "steps": found.steps, "best_step": found.best_step, "log": log}
         write_atomically(folder / "encoder.json", json.dumps(document, indent=1))
 
     def load_encoder(self, fold: str, config: EncoderConfig) -> FoldEncoder | None:
@@ -153,6 +155,7 @@ class RunStore:
             scores=tuple(HeadScore(**score) for score in document["scores"]),
             steps=document["steps"],
             best_step=document["best_step"],
+            log=tuple(TrainingLook(**look) for look in document["log"]),
         )
         return FoldEncoder(Normalizer.from_arrays(_load_arrays(folder / "normalizer.npz")), pretrained)
 

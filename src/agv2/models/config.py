@@ -59,6 +59,7 @@ class EncoderConfig(Config):
     evaluations: PositiveInt = 8
     patience: PositiveInt = 3
     embargo_bars: Annotated[int, Field(ge=0)] = 0
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
 
     @property
     def exact_in_one_pass(self) -> bool:

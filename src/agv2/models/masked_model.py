@@ -1,6 +1,6 @@
 """Encoder, heads and mask as one module: what pretraining trains."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import torch
@@ -12,12 +12,9 @@ from agv2.models.heads import MultiTaskHeads
 from agv2.models.losses import class_loss, level_loss, pinball_loss, reconstruction_loss
 from agv2.models.training_batches import Batch
 
-__all__ = ["HeadLosses", "MaskedModel", "Progress", "interpolated"]
+__all__ = ["HeadLosses", "MaskedModel", "interpolated"]
 
 SMALLEST_SIZE = 1e-6  # of a loss that is nothing at the start
-
-Progress = Callable[[int, int, Mapping[str, float]], None]
-"""Called after each training step with the step (from 1), the number of steps and each head's loss on its batch."""
 
 
 class HeadLosses(NamedTuple):
@@ -83,7 +80,12 @@ class MaskedModel(nn.Module):
     def forward(self, batch: Batch) -> HeadLosses:
         """Losses of one batch; hidden bars count for reconstruction, known targets for the others."""
         shown = self.hide(batch.features, batch.masked)
-        embedding = self.encoder(shown, batch.asset_class)
+        # Mixed precision is for the backbone: heads and losses cost little, and quantiles lie close to each other.
+        embedding = self.encoder(shown, batch.asset_class).float()
+        with torch.autocast(shown.device.type, enabled=False):
+            return self._losses(batch, shown, embedding)
+
+    def _losses(self, batch: Batch, shown: Tensor, embedding: Tensor) -> HeadLosses:
         rows = embedding.shape[1]
         predictions = self.heads(embedding, shown.narrow(1, shown.shape[1] - rows, rows))
         first = shown.shape[1] - rows - self.delay
@@ -103,7 +105,7 @@ class MaskedModel(nn.Module):
 def interpolated(features: Tensor, masked: Tensor) -> Tensor:
     """(B, T, F) features with straight lines over the masked spans, none of which touches an end."""
     n_bars = features.shape[1]
-    place = torch.arange(n_bars).expand_as(masked)
+    place = torch.arange(n_bars, device=masked.device).expand_as(masked)
     left = place.masked_fill(masked, -1).cummax(dim=1).values
     right = place.masked_fill(masked, n_bars).flip(1).cummin(dim=1).values.flip(1)
     share = ((place - left) / (right - left).clamp_min(1)).unsqueeze(-1).to(features.dtype)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,10 +17,16 @@ from agv2.models.head_baselines import class_shares
 from agv2.models.head_scores import HeadScore, score_heads
 from agv2.models.heads import LEVEL_BANDS, MultiTaskHeads, UnconditionalTargets
 from agv2.models.linear_start import fit_linear_parts
-from agv2.models.masked_model import MaskedModel, Progress
+from agv2.models.masked_model import MaskedModel
+from agv2.models.training_checkpoint import TrainingCheckpoint, training_identity
+from agv2.models.training_device import training_device
+from agv2.models.training_log import Progress, TrainingLook
 from agv2.models.training_rows import TrainingSeries, purged_rows
 
-__all__ = ["PretrainedEncoder", "pretrain", "unconditional_targets"]
+__all__ = ["CHECKPOINT", "PretrainedEncoder", "pretrain", "unconditional_targets"]
+
+CHECKPOINT = "encoder_training.ckpt"
+"""Name of the checkpoint inside `checkpoints`; it may be deleted when training is over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +38,8 @@ class PretrainedEncoder:
         model: the weights, in evaluation mode.
         scores: each head against its baseline on the scoring rows; empty after `from_arrays`.
         steps: gradient steps taken; fewer than asked for if selection stopped improving.
-        best_step: the step whose weights were kept; 0 is the unconditional start.
+        best_step: the step whose weights were kept; 0 is the start.
+        log: every look at the selection rows during training; empty after `from_arrays`.
     """
 
     config: EncoderConfig
@@ -39,6 +47,7 @@ class PretrainedEncoder:
     scores: tuple[HeadScore, ...] = ()
     steps: int = 0
     best_step: int = 0
+    log: tuple[TrainingLook, ...] = ()
 
     @property
     def encoder(self) -> StageOneEncoder:
@@ -80,11 +89,13 @@ def pretrain(
     seed: int,
     progress: Progress | None = None,
     linear_inputs: BoolArray | None = None,
+    checkpoints: Path | None = None,
 ) -> PretrainedEncoder:
     """Train encoder and heads on random chunks of the training rows and keep the weights that select best.
 
-    Same series, configuration, steps, seed and number of torch threads give the same weights on a CPU. Global random
-    state and the SIGINT handler are left as they were.
+    Same series, configuration, steps, seed and number of torch threads give the same weights on a CPU, whether or not
+    the training was interrupted and resumed on the way. Global random state and the SIGINT handler are left as they
+    were.
 
     Args:
         series: the symbols' bars up to the fold's first test bar, targets that reach beyond it already NaN.
@@ -93,29 +104,37 @@ def pretrain(
         seed: of initial weights, chunks, masks and dropout.
         progress: called after every step; what it raises ends the training and is passed on.
         linear_inputs: (n_features,) features that the heads' linear parts read; None for all.
+        checkpoints: directory for a checkpoint that a later call with the same arguments goes on from; None: none.
 
     Returns:
-        The weights of the best of `config.evaluations` looks at the selection rows (or of the unconditional start),
+        The weights of the best of `config.evaluations` looks at the selection rows (or of the start), on the CPU,
         scored on the scoring rows.
 
     Raises:
-        DataError: too few bars, or no known return among the training rows.
-        ConfigError: the first horizon is not one bar, or `steps` < 1.
-        KeyboardInterrupt: as it came; nothing has been written.
+        DataError: too few bars, no known return among the training rows, or a checkpoint of another training.
+        ConfigError: the first horizon is not one bar, `steps` < 1, or the GPU has not the precision asked for.
+        KeyboardInterrupt: as it came; nothing but the checkpoint has been written.
     """
     _require_trainable(series, config, steps)
-    rows = purged_rows(series, config)
-    from agv2.models.training_loop import fit  # lightning takes seconds to import: only training pays for it
+    rows, device = purged_rows(series, config), training_device(config)
+    checkpoint = None
+    if checkpoints is not None:
+        identity = training_identity(series, config, steps, seed, linear_inputs)
+        checkpoint = TrainingCheckpoint(checkpoints / CHECKPOINT, identity)
+    # Lightning takes seconds to import: only training pays for it.
+    from agv2.models.training_loop import fit
+    from agv2.models.training_task import PretrainingTask
 
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=device.forked):
         torch.manual_seed(seed)
         model = MaskedModel(series[0].features.shape[1], config)
         model.heads.start_at_baseline(unconditional_targets(series, [one.train for one in rows], config))
         generator = np.random.default_rng(seed)
+        # Made again on a resume: it takes seconds, and is the same to the bit.
         fit_linear_parts(model.heads, series, [one.train for one in rows], config, generator, linear_inputs)
-        taken, best = fit(model, series, rows, config, steps, generator, progress)
+        fitted = fit(PretrainingTask(model, series, rows, config, steps, seed, progress, checkpoint), device)
     scores = score_heads(model, series, rows, config)
-    return PretrainedEncoder(config=config, model=model.eval(), scores=scores, steps=taken, best_step=best)
+    return PretrainedEncoder(config, model.eval(), scores, fitted.steps, fitted.best_step, fitted.log)
 
 
 def unconditional_targets(

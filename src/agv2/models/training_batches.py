@@ -1,6 +1,6 @@
 """Chunks of history, drawn at random for training, with whole bars hidden in some of them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,7 +12,7 @@ from agv2.core.arrays import BoolArray
 from agv2.models.config import EncoderConfig
 from agv2.models.training_rows import TrainingSeries
 
-__all__ = ["Batch", "masked_spans", "training_batches"]
+__all__ = ["Batch", "masked_spans", "training_batch"]
 
 
 class Batch(NamedTuple):
@@ -52,10 +52,10 @@ def masked_spans(n_bars: int, ratio: float, span: int, generator: np.random.Gene
     return masked
 
 
-def training_batches(
+def training_batch(
     series: Sequence[TrainingSeries], rows: Sequence[range], config: EncoderConfig, generator: np.random.Generator
-) -> Iterator[Batch]:
-    """Random batches without end.
+) -> Batch:
+    """One random batch.
 
     Args:
         series: training bars of each symbol.
@@ -64,22 +64,21 @@ def training_batches(
         generator: the only source of chance.
 
     Returns:
-        Batches; a chunk's symbol is drawn in proportion to its rows, its place so that the ends of the history are not
-        seen less often than the middle, and `masked_chunks` of the chunks have masked spans.
+        Chunks of one length; a chunk's symbol is drawn in proportion to its rows, its place so that the ends of the
+        history are not seen less often than the middle, and `masked_chunks` of the chunks have masked spans.
     """
     counts = np.array([len(one) for one in rows], dtype=np.float64)
     length = min(config.chunk, int(counts.max()))
-    while True:
-        chunks = []
-        for which in generator.choice(len(series), size=config.batch_chunks, p=counts / counts.sum()):
-            allowed = rows[which]
-            start = int(generator.integers(allowed.start - length // 2, allowed.stop - length // 2))
-            start = max(min(start, allowed.stop - length), allowed.start)
-            place = range(start, min(start + length, allowed.stop))
-            ratio = config.mask_ratio if generator.random() < config.masked_chunks else 0.0
-            masked = masked_spans(config.window - 1 + len(place), ratio, config.mask_span, generator)
-            chunks.append(_chunk(series[which], place, length, masked, config))
-        yield Batch(*(torch.stack(parts) for parts in zip(*chunks, strict=True)))
+    chunks = []
+    for which in generator.choice(len(series), size=config.batch_chunks, p=counts / counts.sum()):
+        allowed = rows[which]
+        start = int(generator.integers(allowed.start - length // 2, allowed.stop - length // 2))
+        start = max(min(start, allowed.stop - length), allowed.start)
+        place = range(start, min(start + length, allowed.stop))
+        ratio = config.mask_ratio if generator.random() < config.masked_chunks else 0.0
+        masked = masked_spans(config.window - 1 + len(place), ratio, config.mask_span, generator)
+        chunks.append(_chunk(series[which], place, length, masked, config))
+    return Batch(*(torch.stack(parts) for parts in zip(*chunks, strict=True)))
 
 
 def _chunk(one: TrainingSeries, rows: range, length: int, masked: BoolArray, config: EncoderConfig) -> Batch:

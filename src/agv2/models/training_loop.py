@@ -1,63 +1,76 @@
 """Lightning at work; import this module only to train, because lightning takes seconds to import."""
 
-import copy
 import logging
 import signal
 import threading
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NamedTuple
 
 import lightning.pytorch as pl
-import numpy as np
-import torch
-from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
-from torch import Tensor
 
-from agv2.models.config import EncoderConfig
-from agv2.models.head_scores import head_losses
-from agv2.models.masked_model import HeadLosses, MaskedModel, Progress
-from agv2.models.training_batches import Batch, training_batches
-from agv2.models.training_rows import PurgedRows, TrainingSeries
+from agv2.models.training_batches import Batch
+from agv2.models.training_device import TrainingDevice
+from agv2.models.training_log import TrainingLook
+from agv2.models.training_task import PretrainingTask
 
-__all__ = ["fit"]
+__all__ = ["Fitted", "fit"]
 
-WARMUP_SHARE = 0.1
 # Lightning's own use of what torch has deprecated: nothing that we or a user could change.
 FOREIGN_WARNINGS = (("`isinstance\\(treespec, LeafSpec\\)` is deprecated", FutureWarning),)
 
 
-def fit(
-    model: MaskedModel,
-    series: Sequence[TrainingSeries],
-    rows: Sequence[PurgedRows],
-    config: EncoderConfig,
-    steps: int,
-    generator: np.random.Generator,
-    progress: Progress | None,
-) -> tuple[int, int]:
-    """Train `model` in place and leave it with the best weights seen.
+class Fitted(NamedTuple):
+    """What a training came to.
 
-    Returns:
-        Gradient steps taken, and the step of the weights kept (0: the initial ones).
+    Attributes:
+        steps: gradient steps taken.
+        best_step: the step whose weights were kept; 0 for the initial ones.
+        log: every look at the selection rows, the one before the first step included.
     """
-    batches = training_batches(series, [one.train for one in rows], config, generator)
-    task = _PretrainingTask(model, series, [one.select for one in rows], config, steps, progress)
-    with _quiet_lightning(), _keyboard_interrupt_passes():
-        trainer = pl.Trainer(
-            accelerator="cpu",
-            devices=1,
-            max_steps=steps,
-            max_epochs=-1,
-            gradient_clip_val=config.gradient_norm,
-            logger=False,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-        )
-        trainer.fit(task, train_dataloaders=_Endless(batches))
-    model.load_state_dict(task.best_weights)
-    return trainer.global_step, task.best_step
+
+    steps: int
+    best_step: int
+    log: tuple[TrainingLook, ...]
+
+
+def fit(task: PretrainingTask, device: TrainingDevice) -> Fitted:
+    """Train the task's model in place, from its checkpoint if there is one, and leave it with the best weights seen.
+
+    Args:
+        task: what to do at each step.
+        device: where, and in which precision; the model comes back to the CPU.
+
+    Raises:
+        DataError: the checkpoint cannot be read, or is of another training.
+        OSError: a checkpoint cannot be written.
+    """
+    kept = None if task.checkpoint is None else task.checkpoint.read()
+    if kept is None:
+        task.look(0)
+    else:
+        task.on_load_checkpoint(kept)
+    if not task.state.is_over(task.config, task.steps):
+        with _quiet_lightning(), _keyboard_interrupt_passes():
+            trainer = pl.Trainer(
+                accelerator=device.accelerator,
+                devices=1,
+                precision=device.precision,
+                max_steps=task.steps,
+                max_epochs=-1,
+                gradient_clip_val=task.config.gradient_norm,
+                logger=False,
+                enable_checkpointing=False,
+                enable_progress_bar=False,
+                enable_model_summary=False,
+            )
+            batches = _Endless(task.batches(0 if kept is None else kept["global_step"]))
+            path = None if task.checkpoint is None or kept is None else task.checkpoint.path
+            trainer.fit(task, train_dataloaders=batches, ckpt_path=path, weights_only=True)
+    task.model.cpu().load_state_dict(task.state.weights)
+    looks = tuple(task.state.looks)
+    return Fitted(looks[-1].step, task.state.step, looks)
 
 
 class _Endless:
@@ -68,74 +81,6 @@ class _Endless:
 
     def __iter__(self) -> Iterator[Batch]:
         return self._batches
-
-
-class _PretrainingTask(pl.LightningModule):
-    """Weighted head losses, one-cycle learning rate, and a look at the selection rows every so many steps.
-
-    Lightning's own validation loop is not used: the selection rows are embedded in one pass like any history.
-    """
-
-    def __init__(
-        self,
-        model: MaskedModel,
-        series: Sequence[TrainingSeries],
-        select: Sequence[range],
-        config: EncoderConfig,
-        steps: int,
-        progress: Progress | None,
-    ) -> None:
-        super().__init__()
-        self.model, self.config, self.steps, self.progress = model, config, steps, progress
-        self.series, self.select = series, select
-        self.every = max(1, -(-steps // config.evaluations))
-        before = head_losses(model, series, select, config)
-        model.start_sizes(before)
-        self.best_weights = copy.deepcopy(model.state_dict())
-        self.best_step, self.best_loss, self.stale = 0, self._weighted(before), 0
-        self.latest: HeadLosses | None = None
-
-    def training_step(self, batch: Batch, batch_index: int) -> Tensor:
-        losses: HeadLosses = self.model(batch)
-        self.latest = losses
-        total: Tensor = self.model.weighted(losses)
-        return total
-
-    def on_train_batch_end(self, *_: object) -> None:
-        step = self.global_step
-        if self.progress is not None and self.latest is not None:
-            self.progress(step, self.steps, {name: float(x.detach()) for name, x in self.latest._asdict().items()})
-        if step % self.every == 0 or step == self.steps:
-            self._look(step)
-
-    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
-        decayed = [p for p in self.model.parameters() if p.ndim > 1]
-        others = [p for p in self.model.parameters() if p.ndim <= 1]
-        optimizer = torch.optim.AdamW(
-            [{"params": decayed, "weight_decay": self.config.weight_decay}, {"params": others, "weight_decay": 0.0}],
-            lr=self.config.learning_rate,
-            fused=True,
-        )
-        schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, self.config.learning_rate, total_steps=self.steps + 1, pct_start=WARMUP_SHARE
-        )
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
-
-    def _look(self, step: int) -> None:
-        loss = self._selection_loss()
-        if loss < self.best_loss:
-            self.best_loss, self.best_step, self.stale = loss, step, 0
-            self.best_weights = copy.deepcopy(self.model.state_dict())
-        else:
-            self.stale += 1
-            self.trainer.should_stop = self.stale >= self.config.patience
-
-    def _selection_loss(self) -> float:
-        return self._weighted(head_losses(self.model, self.series, self.select, self.config))
-
-    def _weighted(self, losses: Mapping[str, float]) -> float:
-        # By the fixed weights whatever the training does: learnt sizes move, and looks must compare.
-        return float(sum(self.model.weights[head] * loss for head, loss in losses.items()))
 
 
 @contextmanager

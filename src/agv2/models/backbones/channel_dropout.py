@@ -17,4 +17,5 @@ class ChannelDropout(nn.Module):
         """X of the same shape; as it is outside training."""
         if not self.training or self.keep == 1.0:
             return x
-        return x * (torch.empty(x.shape[0], 1, x.shape[2]).bernoulli_(self.keep) / self.keep)
+        kept = torch.empty(x.shape[0], 1, x.shape[2], device=x.device).bernoulli_(self.keep)
+        return x * (kept / self.keep)

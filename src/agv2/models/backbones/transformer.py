@@ -68,7 +68,7 @@ class BandedAttention(nn.Module):
         scores = blocks.queries @ blocks.keys.transpose(-1, -2) / math.sqrt(blocks.queries.shape[-1])
         shares = (scores + self._penalties(blocks)).softmax(-1)
         size = shares.shape[2]
-        place = torch.arange(size)[:, None] + torch.arange(self.reach + 1)
+        place = torch.arange(size, device=x.device)[:, None] + torch.arange(self.reach + 1, device=x.device)
         banded = shares.gather(-1, place.expand(*shares.shape[:2], -1, -1))
         banded = banded.view(x.shape[0], -1, *banded.shape[1:]).transpose(1, 2).flatten(2, 3)
         return banded.narrow(2, 0, blocks.rows)
@@ -90,8 +90,9 @@ class BandedAttention(nn.Module):
     def _penalties(self, blocks: _Blocks) -> Tensor:
         """(1, heads, block, block + reach) added to the scores: -inf outside the band."""
         size, width = blocks.queries.shape[2], blocks.keys.shape[2]
-        distance = self.reach + torch.arange(size)[:, None] - torch.arange(width)
         slopes = self.get_buffer("slopes").to(blocks.queries.dtype)
+        place = torch.arange(width, device=slopes.device)
+        distance = self.reach + place[:size, None] - place
         fall = -slopes[:, None, None] * distance
         return fall.masked_fill((distance < 0) | (distance > self.reach), -math.inf).unsqueeze(0)
 
