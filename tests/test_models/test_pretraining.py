@@ -11,10 +11,11 @@ from agv2.core.errors import ConfigError, DataError, ShapeError
 from agv2.models.head_scores import MEASURES
 from agv2.models.pretraining import PretrainedEncoder, pretrain
 from agv2.models.training_log import TrainingLook
-from agv2.models.training_rows import purged_rows
+from agv2.models.training_rows import TrainingSeries, purged_rows
 from tests.test_models.markets import SMALL, TINY, a_series
 
 STEPS = 8
+FAST = {"masked_chunks": 1.0, "learning_rate": 3e-3}
 
 
 def _assert_same_weights(one: PretrainedEncoder, other: PretrainedEncoder) -> None:
@@ -125,13 +126,16 @@ def test_what_progress_raises_is_passed_on() -> None:
         pretrain([a_series()], TINY, STEPS, 7, stop)
 
 
-@pytest.mark.parametrize("backbone", SMALL)
-def test_each_backbone_learns_what_only_its_window_tells_and_repeats_itself(backbone: str) -> None:
-    """Waves: a straight line over the hidden bars misses them, the bars around tell them."""
+def _waves() -> TrainingSeries:
+    """A straight line over the hidden bars misses waves, the bars around tell them."""
     place = np.arange(1200)[:, None]
     waves = np.sin(2 * np.pi * place / np.array([5.0, 6.0, 7.0, 9.0]) + np.arange(4))
-    series = [replace(a_series(), features=waves.astype(np.float32))]
-    config = SMALL[backbone].model_copy(update={"masked_chunks": 1.0, "learning_rate": 3e-3})
+    return replace(a_series(), features=waves.astype(np.float32))
+
+
+@pytest.mark.parametrize("backbone", SMALL)
+def test_each_backbone_learns_what_only_its_window_tells_and_repeats_itself(backbone: str) -> None:
+    series, config = [_waves()], SMALL[backbone].model_copy(update=FAST)
     trained = pretrain(series, config, 60, 7)
     rebuilt = {score.head: score for score in trained.scores}["reconstruction"]
     assert rebuilt.score < 0.95 * rebuilt.baselines["linear interpolation"]
@@ -164,3 +168,10 @@ def test_what_cannot_be_trained_is_refused_before_any_training() -> None:
         pretrain([series, replace(series, symbol="B", features=series.features[:, :2])], TINY, STEPS, 7)
     with pytest.raises(DataError, match="no series"):
         pretrain([], TINY, STEPS, 7)
+
+
+def test_the_class_of_a_market_is_learnt_for_those_trained_on_alone() -> None:
+    gold, ether = replace(_waves(), symbol="GOLD", asset_class=2), replace(_waves(), symbol="ETHER", asset_class=1)
+    learnt = pretrain([gold, ether], TINY.model_copy(update=FAST), steps=60, seed=7).encoder.asset_classes.detach()
+    assert learnt.any(dim=1).tolist() == [False, True, True, False, False]
+    assert not torch.equal(learnt[1], learnt[2])

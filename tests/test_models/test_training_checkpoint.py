@@ -55,7 +55,7 @@ def _short_start() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def uninterrupted(_short_start: None) -> PretrainedEncoder:
     trained = pretrain([a_series()], BUSY, STEPS, SEED)
-    assert 0 < trained.best_step, "otherwise no step would show in the weights"
+    assert trained.best_step > 0, "otherwise no step would show in the weights"
     return trained
 
 
@@ -184,7 +184,13 @@ def _moved(series: TrainingSeries) -> TrainingSeries:
     ],
 )
 def test_a_checkpoint_of_another_training_is_refused_by_what_differs(
-    what: str, series: TrainingSeries, config: EncoderConfig, steps: int, seed: int, inputs: BoolArray | None, kept: Path
+    what: str,
+    series: TrainingSeries,
+    config: EncoderConfig,
+    steps: int,
+    seed: int,
+    inputs: BoolArray | None,
+    kept: Path,
 ) -> None:
     with pytest.raises(DataError, match=rf"^{kept}.*the checkpoint was made with other {what}; .*delete") as refusal:
         pretrain([series], config, steps, seed, linear_inputs=inputs, checkpoints=kept)

@@ -124,7 +124,7 @@ def _windows(
     taught = range(encoder.window - 1, len(series))
     batch = training_batch([series], [taught], whole, np.random.default_rng(0))
     found = {"sigma": series.sigma} | {
-        name: tensor[0].numpy() for name, tensor in batch._asdict().items() if name != "masked"
+        name: tensor[0].numpy() for name, tensor in batch._asdict().items() if name not in ("masked", "asset_class")
     }
     names: list[str] = []
     columns = []
