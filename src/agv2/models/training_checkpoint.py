@@ -28,8 +28,10 @@ _LIBRARIES = ("agv2", "lightning", "torch")
 
 @dataclass(frozen=True, slots=True)
 class TrainingCheckpoint:
-    """One file, written by Lightning, with all that the rest of a training depends on: weights, optimiser, schedule,
-    step, and what the task adds. No state of chance is in it, because each step's is made from the seed.
+    """One file, written by Lightning, with all that the rest of a training depends on.
+
+    These are weights, optimiser, schedule, step and what the task adds. No state of chance is among them, because each
+    step's is made from the seed.
 
     Attributes:
         path: the file; may be deleted at any time, and must be when training is over.

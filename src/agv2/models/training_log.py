@@ -1,7 +1,7 @@
 """How a training went: what its heads lost, look by look."""
 
-from collections.abc import Mapping
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 __all__ = ["Progress", "TrainingLook"]
 
@@ -14,7 +14,7 @@ class TrainingLook(NamedTuple):
         train: mean loss of each head over the batches since the look before, with dropout and hidden bars; a head none
             of whose targets was in them is left out.
         selection: loss of each head on the selection rows, as it will be used: without dropout, in float32.
-        learning_rate: of the step before.
+        learning_rate: that the schedule has reached; 0 at step 0.
     """
 
     step: int
@@ -23,16 +23,6 @@ class TrainingLook(NamedTuple):
     learning_rate: float
 
 
-class Progress(Protocol):
-    """Whoever shows how training goes."""
-
-    def __call__(self, step: int, steps: int, losses: Mapping[str, float], look: TrainingLook) -> None:
-        """Called after every step, and after the look where there is one.
-
-        Args:
-            step: from 1.
-            steps: of the whole training, if it does not end early.
-            losses: of each head on the step's batch; 0 where the batch has no target for it.
-            look: the latest one.
-        """
-        ...
+Progress = Callable[[int, int, Mapping[str, float], TrainingLook], None]
+"""Told after each training step: the step (from 1), the number of steps, each head's loss on its batch (0 where the
+batch has no target for it), and the latest look, that of the step included."""

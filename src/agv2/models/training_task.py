@@ -90,6 +90,7 @@ class PretrainingTask(pl.LightningModule):
             first += 1
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
+        """The weighted loss of a batch, under dropout of this step's own."""
         torch.manual_seed(spawn_seed(self.seed, f"dropout {self.global_step}"))
         losses: HeadLosses = self.model(batch)
         self.latest = losses
@@ -97,6 +98,7 @@ class PretrainingTask(pl.LightningModule):
         return total
 
     def on_train_batch_end(self, *_: object) -> None:
+        """Look, keep and tell, in this order, so that what is told has been kept."""
         assert self.latest is not None, "a step was taken"
         step = self.global_step
         losses = {name: float(loss.detach()) for name, loss in self.latest._asdict().items()}
@@ -125,7 +127,7 @@ class PretrainingTask(pl.LightningModule):
         if not step:
             model.start_sizes(selection)
         train = {name: total / count for name, (total, count) in state.sums.items() if count}
-        rate = float(self.lr_schedulers().get_last_lr()[0]) if step else 0.0
+        rate = float(self.trainer.optimizers[0].param_groups[0]["lr"]) if step else 0.0
         state.looks.append(TrainingLook(step, train, selection, rate))
         state.sums.clear()
         if not step or loss < state.loss:
@@ -135,6 +137,7 @@ class PretrainingTask(pl.LightningModule):
             state.stale += 1
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
+        """AdamW, whose decay spares biases and scales, and one cycle of the learning rate."""
         decayed = [p for p in self.model.parameters() if p.ndim > 1]
         others = [p for p in self.model.parameters() if p.ndim <= 1]
         optimizer = torch.optim.AdamW(
@@ -148,6 +151,7 @@ class PretrainingTask(pl.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add what Lightning does not know."""
         assert self.checkpoint is not None, "nobody else writes one"
         state = self.state
         checkpoint[IDENTITY] = dict(self.checkpoint.identity)
@@ -157,6 +161,7 @@ class PretrainingTask(pl.LightningModule):
         }  # fmt: skip
 
     def on_load_checkpoint(self, checkpoint: Mapping[str, Any]) -> None:
+        """The inverse of `on_save_checkpoint`."""
         found = dict(checkpoint[_STATE])
         looks = [TrainingLook(**look) for look in found.pop("looks")]
         self.state = SelectionState(looks=looks, **found)
