@@ -10,7 +10,7 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import torch
@@ -26,7 +26,9 @@ from agv2.features.pipeline import compute_features
 from agv2.models.config import EncoderConfig
 from agv2.models.embedding import embed_history
 from agv2.models.encoder import StageOneEncoder
-from agv2.models.heads import MultiTaskHeads
+from agv2.models.heads import LEVEL_BANDS, MultiTaskHeads
+from agv2.models.masked_model import MaskedModel
+from agv2.models.training_batches import Batch, masked_spans
 from agv2.risk.config import RiskParams
 from agv2.sim.costs import Costs
 
@@ -81,7 +83,42 @@ def simulator(n_books: int = 256, n_steps: int = 400) -> Line:
     return compare("environment steps, 256 books", ours, "numpy.take of the same bytes", copying)
 
 
-def embedding(backbone: Literal["tcn", "transformer", "lstm"], n_bars: int = 20_000, n_windows: int = 32) -> Line:
+Backbone = Literal["tcn", "transformer", "lstm"]
+
+
+def training(backbone: Backbone, n_features: int = 151) -> Line:
+    """Bars that the encoder is pretrained on with its backbone in bfloat16; beside the same in float32."""
+    config = EncoderConfig(backbone=backbone)
+    rng = np.random.default_rng(SEED)
+    batch, shape = config.batch_chunks, (config.batch_chunks, config.chunk)
+    bars = config.chunk + config.window - 1
+    chunks = Batch(
+        features=torch.from_numpy(rng.normal(size=(batch, bars, n_features)).astype(np.float32)),
+        masked=torch.from_numpy(
+            np.stack([masked_spans(bars, config.mask_ratio, config.mask_span, rng) for _ in range(batch)])
+        ),
+        returns=torch.from_numpy(rng.normal(size=(*shape, len(config.horizons))).astype(np.float32)),
+        regime=torch.from_numpy(rng.integers(3, size=shape)),
+        pattern=torch.from_numpy(rng.integers(3, size=shape)),
+        reacted=torch.from_numpy(rng.integers(2, size=(*shape, LEVEL_BANDS))),
+        asset_class=torch.zeros(batch, dtype=torch.int64),
+    )
+    torch.manual_seed(SEED)
+    model = MaskedModel(n_features, config).train()
+    optimizer = torch.optim.AdamW(model.parameters())
+
+    def step(lower: bool) -> int:
+        with torch.autocast("cpu", torch.bfloat16, enabled=lower):
+            loss = model.weighted(model(chunks))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return batch * config.chunk
+
+    return compare(f"bars trained, bfloat16, {_name(backbone)}", lambda: step(True), "in float32", lambda: step(False))
+
+
+def embedding(backbone: Backbone, n_bars: int = 20_000, n_windows: int = 32) -> Line:
     """Every bar of a history embedded in one pass; beside window after window in batches."""
     config = EncoderConfig(backbone=backbone)
     torch.manual_seed(SEED)
@@ -98,8 +135,11 @@ def embedding(backbone: Literal["tcn", "transformer", "lstm"], n_bars: int = 20_
             encoder(windows)
         return n_windows
 
-    name = backbone if backbone == "transformer" else backbone.upper()
-    return compare(f"bars embedded, {name}", ours, "window after window", windowed)
+    return compare(f"bars embedded, {_name(backbone)}", ours, "window after window", windowed)
+
+
+def _name(backbone: Backbone) -> str:
+    return backbone if backbone == "transformer" else backbone.upper()
 
 
 def features(n_bars: int = 60_000) -> Line:
@@ -125,7 +165,8 @@ def main() -> None:
     parser.add_argument("--record", action="store_true", help=f"append to {HISTORY.name}")
     record = parser.parse_args().record
     torch.set_num_threads(1)
-    lines = [simulator(), embedding("tcn"), embedding("transformer"), embedding("lstm"), features()]
+    backbones = get_args(Backbone)
+    lines = [simulator(), *map(embedding, backbones), features(), *map(training, backbones)]
     for line in lines:
         print(  # noqa: T201 - the output of this script
             f"{line.work:<30} {line.ours_per_s:>14,.0f}/s  {line.ratio:>8.2f} x {line.yardstick}"

@@ -1,6 +1,5 @@
 """What an unfinished run keeps on disk, so that it can go on from its last finished stage."""
 
-import io
 import json
 import os
 import zipfile
@@ -11,19 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import filelock
-import numpy as np
 import torch
 
 from agv2.app.fold_training import FoldEncoder
 from agv2.backtest.atomic_files import write_atomically
 from agv2.backtest.run_files import RunRows, read_run_rows, write_run_rows
 from agv2.core.errors import ConfigError
+from agv2.models.array_bytes import arrays_from, npz_bytes
 from agv2.models.config import EncoderConfig
-from agv2.models.head_scores import HeadScore
 from agv2.models.normalizer import Normalizer
 from agv2.models.policy import PolicyNetwork
 from agv2.models.pretraining import PretrainedEncoder
-from agv2.models.training_log import TrainingLook
 
 __all__ = ["STATE", "RunStore", "require_fresh_directory"]
 
@@ -131,32 +128,15 @@ class RunStore:
         folder, found = self.folder(fold), encoder.pretrained
         _save_arrays(folder / "normalizer.npz", encoder.normalizer.arrays())
         _save_arrays(folder / "encoder.npz", found.arrays())
-        scores = [
-            {
-                "head": score.head, "measure": score.measure, "score": score.score, "baselines": score.baselines,
-                "train_score": score.train_score, "validation_score": score.validation_score,
-            }
-            for score in found.scores
-        ]  # fmt: skip
-        log = [look._asdict() for look in found.log]
-        document = {"scores": scores, "steps": found.steps, "best_step": found.best_step, "log": log}
-        write_atomically(folder / "encoder.json", json.dumps(document, indent=1))
+        write_atomically(folder / "encoder.json", json.dumps(found.record(), indent=1))
 
     def load_encoder(self, fold: str, config: EncoderConfig) -> FoldEncoder | None:
         """A fold's encoder if its stage was finished."""
         folder = self.folder(fold)
         if not (folder / "encoder.json").is_file():
             return None
-        document = _read_json(folder / "encoder.json")
-        weights = PretrainedEncoder.from_arrays(_load_arrays(folder / "encoder.npz"), config)
-        pretrained = PretrainedEncoder(
-            config=config,
-            model=weights.model,
-            scores=tuple(HeadScore(**score) for score in document["scores"]),
-            steps=document["steps"],
-            best_step=document["best_step"],
-            log=tuple(TrainingLook(**look) for look in document["log"]),
-        )
+        record, weights = _read_json(folder / "encoder.json"), _load_arrays(folder / "encoder.npz")
+        pretrained = PretrainedEncoder.from_arrays(weights, config, record)
         return FoldEncoder(Normalizer.from_arrays(_load_arrays(folder / "normalizer.npz")), pretrained)
 
     def save_policy(self, fold: str, number: int, network: PolicyNetwork, facts: Mapping[str, Any]) -> None:
@@ -190,15 +170,12 @@ class RunStore:
 
 
 def _save_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
-    buffer = io.BytesIO()
-    np.savez(buffer, **arrays)
-    write_atomically(path, buffer.getvalue())
+    write_atomically(path, npz_bytes(arrays))
 
 
 def _load_arrays(path: Path) -> dict[str, Any]:
     try:
-        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as stored:
-            return {name: stored[name] for name in stored.files}
+        return arrays_from(path.read_bytes())
     except (OSError, ValueError, zipfile.BadZipFile) as error:
         raise _damaged(path) from error
 

@@ -1,7 +1,6 @@
 """All that a trader needs to run a model: one directory, verified byte by byte, without a pickle."""
 
 import hashlib
-import io
 import os
 import shutil
 from collections.abc import Mapping
@@ -10,13 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from agv2.core.errors import BundleError
+from agv2.models.array_bytes import arrays_from
 from agv2.models.bundle_manifest import BundleManifest, manifest_bytes, parse_manifest, plain_json
 from agv2.models.config import EncoderConfig
 from agv2.models.normalizer import Normalizer
 from agv2.models.onnx_runner import OnnxRunner
+from agv2.models.sealed_files import verified_bytes
 
 if TYPE_CHECKING:
     from agv2.models.policy import PolicyNetwork
@@ -109,8 +109,8 @@ class ModelBundle:
         manifest, hashes, digest = parse_manifest(text, manifest_path)
         _require_files(directory, set(hashes))
         for name in hashes:
-            _verified(directory, name, hashes)
-        normalizer = Normalizer.from_arrays(_arrays(_verified(directory, WEIGHTS["normalizer"], hashes)))
+            verified_bytes(directory, name, hashes)
+        normalizer = Normalizer.from_arrays(arrays_from(verified_bytes(directory, WEIGHTS["normalizer"], hashes)))
         _require_fit(manifest, normalizer, len(normalizer.mean))
         return cls(directory, manifest, digest, normalizer, hashes)
 
@@ -122,7 +122,7 @@ class ModelBundle:
         """
         if name not in self._hashes:
             raise BundleError(f"{self.directory / name}: not part of the bundle")
-        return _verified(self.directory, name, self._hashes)
+        return verified_bytes(self.directory, name, self._hashes)
 
     def runner(self) -> OnnxRunner:
         """Encoder and policy as served: ONNX Runtime, one thread, no torch."""
@@ -133,7 +133,7 @@ class ModelBundle:
         from agv2.models.pretraining import PretrainedEncoder
 
         config = EncoderConfig.model_validate(self.manifest.encoder)
-        return PretrainedEncoder.from_arrays(_arrays(self.read(WEIGHTS["encoder"])), config)
+        return PretrainedEncoder.from_arrays(arrays_from(self.read(WEIGHTS["encoder"])), config)
 
     def policy(self) -> "PolicyNetwork":
         """The policy as a torch module."""
@@ -141,7 +141,7 @@ class ModelBundle:
 
         from agv2.models.policy import PolicyNetwork
 
-        arrays = _arrays(self.read(WEIGHTS["policy"]))
+        arrays = arrays_from(self.read(WEIGHTS["policy"]))
         return PolicyNetwork.from_state({name: torch.from_numpy(value) for name, value in arrays.items()})
 
     def require_matches(
@@ -169,16 +169,6 @@ class ModelBundle:
                 )
 
 
-def _verified(directory: Path, name: str, hashes: Mapping[str, str]) -> bytes:
-    try:
-        content = (directory / name).read_bytes()
-    except OSError as error:
-        raise BundleError(f"{directory / name}: cannot be read ({error.strerror})") from error
-    if hashlib.sha256(content).hexdigest() != hashes[name]:
-        raise BundleError(f"{directory / name}: differs from what the manifest says; restore the bundle or train again")
-    return content
-
-
 def _require_files(directory: Path, listed: set[str]) -> None:
     expected = {*WEIGHTS.values(), *PROGRAMS}
     found = {path.name for path in directory.iterdir()} - {MANIFEST}
@@ -199,8 +189,3 @@ def _require_fit(manifest: BundleManifest, normalizer: Normalizer, encoder_featu
             f"manifest, normaliser and encoder disagree on the number of features: "
             f"{len(manifest.features)}, {len(normalizer.mean)}, {encoder_features}"
         )
-
-
-def _arrays(content: bytes) -> dict[str, NDArray[Any]]:
-    with np.load(io.BytesIO(content), allow_pickle=False) as archive:
-        return {name: archive[name] for name in archive.files}

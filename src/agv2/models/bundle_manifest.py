@@ -1,6 +1,5 @@
 """What a bundle says about itself."""
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
@@ -8,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from agv2.core.errors import BundleError
+from agv2.models.sealed_files import seal, unseal
 
 __all__ = ["BundleManifest", "manifest_bytes", "parse_manifest", "plain_json"]
 
@@ -56,12 +56,8 @@ def manifest_bytes(manifest: BundleManifest, files: Mapping[str, str]) -> bytes:
     Args:
         manifest: what the bundle says about itself.
         files: SHA-256 of every other file by name.
-
-    Returns:
-        JSON with sorted keys that ends with a hash of itself, so that a changed byte shows here as well.
     """
-    content = {"schema": SCHEMA, **plain_json(asdict(manifest)), "files": dict(files)}
-    return _text({**content, "manifest_sha256": hashlib.sha256(_text(content)).hexdigest()})
+    return seal({"schema": SCHEMA, **plain_json(asdict(manifest)), "files": dict(files)})
 
 
 def parse_manifest(text: bytes, path: Path) -> tuple[BundleManifest, dict[str, str], str]:
@@ -77,24 +73,11 @@ def parse_manifest(text: bytes, path: Path) -> tuple[BundleManifest, dict[str, s
     Raises:
         BundleError: it is not what `manifest_bytes` writes, byte by byte, or of another schema.
     """
-    try:
-        content = json.loads(text)
-        schema, digest = content["schema"], content.pop("manifest_sha256")
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise BundleError(f"{path}: not a bundle's manifest") from error
-    if schema != SCHEMA:
-        raise BundleError(f"{path}: schema {schema}, but this version reads schema {SCHEMA}: train again")
-    if digest != hashlib.sha256(_text(content)).hexdigest() or text != _text({**content, "manifest_sha256": digest}):
-        raise BundleError(f"{path}: was altered; restore the bundle or train again")
+    content, digest = unseal(text, path, SCHEMA)
     files = content.pop("files")
-    del content["schema"]
     if set(content) != {one.name for one in fields(BundleManifest)}:
         raise BundleError(f"{path}: its entries are not those of schema {SCHEMA}")
     for name in ("symbols", "asset_classes", "action_nvec"):
         content[name] = tuple(content[name])
     content["features"] = tuple((str(name), int(lookback)) for name, lookback in content["features"])
-    return BundleManifest(**content), dict(files), str(digest)
-
-
-def _text(content: Mapping[str, Any]) -> bytes:
-    return (json.dumps(content, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
+    return BundleManifest(**content), dict(files), digest

@@ -1,7 +1,7 @@
 """The encoder pretrained on the past of one fold, and what its heads are worth."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -36,10 +36,10 @@ class PretrainedEncoder:
     Attributes:
         config: what it was built and trained by.
         model: the weights, in evaluation mode.
-        scores: each head against its baseline on the scoring rows; empty after `from_arrays`.
+        scores: each head against its baseline on the scoring rows; empty after `from_arrays` without a record.
         steps: gradient steps taken; fewer than asked for if selection stopped improving.
         best_step: the step whose weights were kept; 0 is the start.
-        log: every look at the selection rows during training; empty after `from_arrays`.
+        log: every look at the selection rows during training; likewise.
     """
 
     config: EncoderConfig
@@ -63,13 +63,24 @@ class PretrainedEncoder:
         """All weights by name, for an `.npz` file."""
         return {name: value.detach().numpy().copy() for name, value in self.model.state_dict().items()}
 
+    def record(self) -> dict[str, Any]:
+        """How it was trained and scored, as JSON: scores that are not known are null."""
+        scores, looks = [asdict(score) for score in self.scores], [look._asdict() for look in self.log]
+        document: dict[str, Any] = _replaced(
+            {"scores": scores, "steps": self.steps, "best_step": self.best_step, "log": looks}, _null_if_unknown
+        )
+        return document
+
     @classmethod
-    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]], config: EncoderConfig) -> "PretrainedEncoder":
-        """The inverse of `arrays`.
+    def from_arrays(
+        cls, arrays: Mapping[str, NDArray[Any]], config: EncoderConfig, record: Mapping[str, Any] | None = None
+    ) -> "PretrainedEncoder":
+        """The inverse of `arrays`, and of `record`.
 
         Args:
             arrays: weights by name.
             config: the one they were trained by.
+            record: what `record` gave; None where nobody will ask.
 
         Raises:
             ShapeError: the weights do not fit the configuration.
@@ -79,7 +90,17 @@ class PretrainedEncoder:
             model.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in arrays.items()})
         except RuntimeError as error:
             raise ShapeError(f"encoder weights do not fit the configuration: {str(error).splitlines()[-1]}") from error
-        return cls(config=config, model=model.eval())
+        if record is None:
+            return cls(config=config, model=model.eval())
+        known = _replaced(dict(record), lambda value: np.nan if value is None else value)
+        return cls(
+            config=config,
+            model=model.eval(),
+            scores=tuple(HeadScore(**score) for score in known["scores"]),
+            steps=known["steps"],
+            best_step=known["best_step"],
+            log=tuple(TrainingLook(**look) for look in known["log"]),
+        )
 
 
 def pretrain(
@@ -162,6 +183,19 @@ def unconditional_targets(
         pattern_shares=class_shares(np.concatenate([one.pattern[part] for one, part in taught])),
         turn_shares=np.where(known > 0, (reacted > 0).sum(axis=0) / np.maximum(known, 1), 0.5),
     )
+
+
+def _replaced(document: Any, by: Callable[[Any], Any]) -> Any:
+    """A JSON document with `by` applied to each of its values."""
+    if isinstance(document, Mapping):
+        return {key: _replaced(value, by) for key, value in document.items()}
+    if isinstance(document, list):
+        return [_replaced(value, by) for value in document]
+    return by(document)
+
+
+def _null_if_unknown(value: Any) -> Any:
+    return None if isinstance(value, float) and not np.isfinite(value) else value
 
 
 def _require_trainable(series: Sequence[TrainingSeries], config: EncoderConfig, steps: int) -> None:

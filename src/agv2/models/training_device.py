@@ -25,10 +25,10 @@ class TrainingDevice(NamedTuple):
 def training_device(config: EncoderConfig) -> TrainingDevice:
     """A CUDA device where torch sees one, else the CPU; everything after training is back on the CPU.
 
-    `auto` is bfloat16 on a GPU that has it, else float32. On a CPU it is always float32: with AVX512-BF16, one thread
-    and 151 features, a step of the `tcn` and the `lstm` took two thirds of the time in bfloat16 and one of the
-    `transformer` 1.4 times as long (`benchmarks/precision.py`); without such instructions everything is slower; and
-    the same seed should not train another network on the next laptop.
+    `auto` is bfloat16 on a GPU that has it, else float32. On a CPU it is always float32: with AVX512-BF16 and one
+    thread the `tcn` and the `lstm` train 1.3 times as fast in bfloat16 and the `transformer` 0.6 times
+    (`benchmarks/speed.py`), without such instructions nothing is gained, and which network a seed trains should not
+    depend on the laptop by more than rounding.
 
     Raises:
         ConfigError: `bfloat16` was asked for on a GPU without it.

@@ -79,6 +79,11 @@ class Environment(BaseSettings):
         return self.home / "data" / "bars"
 
     @property
+    def encoders(self) -> Path:
+        """Where trained encoders are kept, a directory each."""
+        return self.home / "models" / "encoders"
+
+    @property
     def feature_cache(self) -> Path:
         """Where computed features are kept; whatever is there may be deleted."""
         return self.home / "cache" / "features"
