@@ -13,6 +13,7 @@ import pytest
 from filelock import FileLock
 
 import agv2
+from agv2.app import array_cache
 from agv2.app import feature_cache as module
 from agv2.app.feature_cache import LEAST_BARS, cached_features
 from agv2.app.leakcheck import leakcheck
@@ -200,7 +201,7 @@ def test_a_disk_that_cannot_be_used_is_told_and_stops_nothing(tmp_path: Path) ->
 
 
 def test_nobody_waits_long_for_another_writer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_LOCK_SECONDS", 0.05)
+    monkeypatch.setattr(array_cache, "_LOCK_SECONDS", 0.05)
     with FileLock(tmp_path / "write.lock"):
         found = cached_features(BARS, NEW_YORK_DAYS, tmp_path, ROOM)
     assert found.problems == ("TEST: its features cannot be kept for the next run (other processes are writing)",)
@@ -220,6 +221,7 @@ def test_a_changed_value_reaches_neither_the_entry_nor_another_reader(tmp_path: 
 PROGRAM = """
 import sys
 from pathlib import Path
+from agv2.app import array_cache
 from agv2.app import feature_cache as module
 from tests.markets import NEW_YORK_DAYS, gappy_bars
 module.LEAST_BARS = 1

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from agv2.app.embedding_cache import EmbeddingCache
 from agv2.app.market_preparation import PreparedMarket
 from agv2.app.settings import Settings
 from agv2.backtest.tape import MarketTape
@@ -159,12 +160,26 @@ def observation_layout(encoder: EncoderConfig) -> ObservationLayout:
     )
 
 
-def make_tapes(markets: Sequence[PreparedMarket], stops: Sequence[int], encoder: FoldEncoder) -> list[MarketTape]:
+def make_tapes(
+    markets: Sequence[PreparedMarket],
+    stops: Sequence[int],
+    encoder: FoldEncoder,
+    cache: EmbeddingCache | None = None,
+) -> list[MarketTape]:
     """Each market up to its `stops` with embedding and head predictions at every bar.
 
     Market rows are NaN before a market's first decision.
+
+    Args:
+        markets: prepared markets.
+        stops: of each; its bars before this are embedded.
+        encoder: of the fold.
+        cache: where embeddings of long histories are kept; None: everything is computed.
     """
-    return [market.tape(stop, _market_rows(market, stop, encoder)) for market, stop in zip(markets, stops, strict=True)]
+    return [
+        market.tape(stop, _market_rows(market, stop, encoder, cache))
+        for market, stop in zip(markets, stops, strict=True)
+    ]
 
 
 def one_pass_deviation(market: PreparedMarket, stop: int, encoder: FoldEncoder, seed: int) -> PassDeviation:
@@ -185,8 +200,12 @@ def _scaled(market: PreparedMarket, stop: int, encoder: FoldEncoder) -> Float32A
     return encoder.normalizer.transform(market.features.values[market.features.warmup : stop])
 
 
-def _market_rows(market: PreparedMarket, stop: int, encoder: FoldEncoder) -> Float32Array:
+def _market_rows(market: PreparedMarket, stop: int, encoder: FoldEncoder, cache: EmbeddingCache | None) -> Float32Array:
     warmup = market.features.warmup
     scaled, pretrained = _scaled(market, stop, encoder), encoder.pretrained
-    rows = embed_history(pretrained.encoder, pretrained.heads, scaled, market.asset_class).rows()
+    if cache is None:
+        outputs = embed_history(pretrained.encoder, pretrained.heads, scaled, market.asset_class)
+    else:
+        outputs = cache.outputs(pretrained, scaled, market.asset_class, market.bars.symbol)
+    rows = outputs.rows()
     return np.concatenate([np.full((warmup, rows.shape[1]), np.nan, dtype=np.float32), rows])

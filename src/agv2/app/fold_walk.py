@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import structlog
 
+from agv2.app.embedding_cache import EmbeddingCache
 from agv2.app.fold_training import FoldEncoder, fit_encoder, make_tapes, observation_layout, one_pass_deviation
 from agv2.app.progress import RunProgress, StageWork
 from agv2.app.run_plan import RunPlan
@@ -25,6 +26,7 @@ from agv2.rl.episodes import Span
 from agv2.rl.policy_adapter import TorchPolicy, ensemble_network
 from agv2.rl.training import train_policy
 from agv2.rl.validation import score_policy
+from agv2.utils.environment import load_environment
 from agv2.utils.seeding import spawn_seed
 
 __all__ = ["FoldFacts", "Walked", "stages_of", "walk"]
@@ -142,7 +144,7 @@ def _train(
         if stored is None:
             with progress.stage(label):
                 if tapes is None:
-                    tapes = make_tapes(plan.markets, stops, encoder)
+                    tapes = _tapes(plan, stops, encoder, progress)
                 checkpoints = store.folder(key) / f"policy_{number}_unfinished"
                 stored = _train_one(plan, tapes, folds, f"policy {key} {number}", checkpoints, progress)
             store.save_policy(key, number, *stored)
@@ -153,6 +155,12 @@ def _train(
         policies.append(stored[0])
         policy_facts.append(stored[1])
     return encoder, ensemble_network(policies), FoldFacts(encoder.pretrained.scores, tuple(policy_facts))
+
+
+def _tapes(plan: RunPlan, stops: Sequence[int], encoder: FoldEncoder, progress: RunProgress) -> list[MarketTape]:
+    environment = load_environment()
+    cache = EmbeddingCache(environment.embedding_cache, environment.embedding_cache_bytes, progress.note)
+    return make_tapes(plan.markets, stops, encoder, cache)
 
 
 def _log_deviation(plan: RunPlan, stops: Sequence[int], encoder: FoldEncoder, seed: int) -> None:
@@ -230,7 +238,7 @@ def _trade(
     progress: RunProgress,
 ) -> RunRows:
     """The fold's test bars, traded by the shared decision path."""
-    whole = make_tapes(plan.markets, [fold.test_hi for fold in folds], encoder)
+    whole = _tapes(plan, [fold.test_hi for fold in folds], encoder, progress)
     tapes = [tape.slice(fold.test_lo, fold.test_hi) for tape, fold in zip(whole, folds, strict=True)]
     longest = max(tape.bars.size for tape in tapes)
     result = replay(

@@ -22,7 +22,7 @@ __all__ = ["Environment", "load_environment", "venue_address"]
 _EXAMPLE = ".env.example shows every key"
 _BACKEND = "/backend-api"
 _TYPO_SIMILARITY = 0.8
-_FEATURE_CACHE_MB = 2_000
+_CACHE_MB = 2_000
 _OUR_PREFIXES = ("TL_", "AGV2_")
 _ASSIGNMENT = re.compile(r"\s*(?:export\s+)?['\"]?(?P<key>[A-Za-z_]\w*)['\"]?\s*=(?P<value>.*)")
 
@@ -56,6 +56,7 @@ class Environment(BaseSettings):
     otel_exporter_otlp_endpoint: Annotated[str | None, Field(repr=False)] = None
     agv2_home: Path | None = None
     agv2_feature_cache_mb: Annotated[int, Field(ge=0)] | None = None
+    agv2_embedding_cache_mb: Annotated[int, Field(ge=0)] | None = None
 
     @field_validator("tl_environment")
     @classmethod
@@ -91,8 +92,17 @@ class Environment(BaseSettings):
     @property
     def feature_cache_bytes(self) -> int:
         """What they may take there: `AGV2_FEATURE_CACHE_MB`, else 2 GB; 0: none are kept."""
-        megabytes = self.agv2_feature_cache_mb
-        return (_FEATURE_CACHE_MB if megabytes is None else megabytes) * 1_000_000
+        return _bytes(self.agv2_feature_cache_mb)
+
+    @property
+    def embedding_cache(self) -> Path:
+        """Where embeddings of whole histories are kept; whatever is there may be deleted."""
+        return self.home / "cache" / "embeddings"
+
+    @property
+    def embedding_cache_bytes(self) -> int:
+        """What they may take there: `AGV2_EMBEDDING_CACHE_MB`, else 2 GB; 0: none are kept."""
+        return _bytes(self.agv2_embedding_cache_mb)
 
     def require(self, *names: str) -> None:
         """Return if every key in `names` (such as `TL_EMAIL`) has a value.
@@ -107,6 +117,10 @@ class Environment(BaseSettings):
         missing = [key.upper() for key in keys if getattr(self, key) is None]
         if missing:
             raise ConfigError(f"not set: {', '.join(missing)}; set them in the environment or in .env; {_EXAMPLE}")
+
+
+def _bytes(megabytes: int | None) -> int:
+    return (_CACHE_MB if megabytes is None else megabytes) * 1_000_000
 
 
 def load_environment(directory: Path | None = None) -> Environment:

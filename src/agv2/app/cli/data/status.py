@@ -33,7 +33,10 @@ def status(
     environment = load_environment()
     store = BarStore(environment.bars_root)
     series, problems = store.survey()
-    cached_bytes = sum(path.stat().st_size for path in environment.feature_cache.glob("*"))
+    feature_bytes, embedding_bytes = (
+        sum(path.stat().st_size for path in cache.glob("*"))
+        for cache in (environment.feature_cache, environment.embedding_cache)
+    )
     reaches = {"PostgreSQL": postgres_reach(environment), "Redis": redis_reach(environment)}
     if as_json:
         typer.echo(
@@ -41,7 +44,8 @@ def status(
                 {
                     "home": str(environment.home),
                     "store": str(store.root),
-                    "feature_cache": {"path": str(environment.feature_cache), "bytes": cached_bytes},
+                    "feature_cache": {"path": str(environment.feature_cache), "bytes": feature_bytes},
+                    "embedding_cache": {"path": str(environment.embedding_cache), "bytes": embedding_bytes},
                     "series": [_plain(each) for each in series],
                     "problems": [str(problem) for problem in problems],
                     **{name.lower(): reach._asdict() for name, reach in reaches.items()},
@@ -51,7 +55,8 @@ def status(
         _refuse(problems)
         return
     typer.echo(f"home        {environment.home}")
-    typer.echo(f"features    {_size(cached_bytes)} kept of at most {_size(environment.feature_cache_bytes)}")
+    typer.echo(f"features    {_size(feature_bytes)} kept of at most {_size(environment.feature_cache_bytes)}")
+    typer.echo(f"embeddings  {_size(embedding_bytes)} kept of at most {_size(environment.embedding_cache_bytes)}")
     for name, reach in reaches.items():
         typer.echo(f"{name:<11} {_reach_text(reach)}")
     typer.echo()
