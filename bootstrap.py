@@ -28,7 +28,12 @@ import sys
 PYTHON_FROM, PYTHON_BELOW = (3, 11), (3, 14)
 DISK_GB, CUDA_DISK_GB = 4, 12
 TORCH_GB, PACKAGES_GB = 0.7, 1.2
-EXTRAS_GB = {"dev": 0.5, "jupyterlab": 0.3, "playwright": 0.2}  # those that add what a person would notice
+EXTRAS_GB = {
+    "dev": 0.5,
+    "jupyterlab": 0.3,
+    "mlflow": 0.3,
+    "playwright": 0.2,
+}  # those that add what a person would notice
 JOBS = {
     "demo": ["-m", "agv2.app.cli.main", "demo"],
     "test": ["-m", "pytest", "-q", "-n", "2"],

@@ -9,6 +9,7 @@ import numpy as np
 from agv2.app.embedding_cache import EmbeddingCache
 from agv2.app.market_preparation import PreparedMarket
 from agv2.app.settings import Settings
+from agv2.app.training_tracking import TrackedTraining
 from agv2.backtest.tape import MarketTape
 from agv2.backtest.walk_forward import Fold
 from agv2.core.arrays import BoolArray, Float32Array
@@ -51,6 +52,7 @@ def fit_encoder(
     seed: int,
     report: Report,
     checkpoints: Path | None = None,
+    tracked: TrackedTraining | None = None,
 ) -> FoldEncoder:
     """Labels, normaliser and encoder from each market's training bars, and from no later bar.
 
@@ -62,6 +64,7 @@ def fit_encoder(
         seed: of the encoder's training.
         report: told after every step, with the losses of each head in training and on the selection rows.
         checkpoints: directory from which an interrupted training goes on; None: none is kept.
+        tracked: told every look and the scores as well.
     """
     normalizer, series = training_data(markets, folds, settings)
 
@@ -70,7 +73,11 @@ def fit_encoder(
         report(step / total, f"trained/selecting: {', '.join(shown)}")
 
     inputs = _linear_inputs(markets[0].features.columns)
-    return FoldEncoder(normalizer, pretrain(series, settings.encoder, steps, seed, on_step, inputs, checkpoints))
+    progress = on_step if tracked is None else tracked.watching(on_step)
+    pretrained = pretrain(series, settings.encoder, steps, seed, progress, inputs, checkpoints)
+    if tracked is not None:
+        tracked.finished(pretrained)
+    return FoldEncoder(normalizer, pretrained)
 
 
 def training_data(

@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import structlog
 
@@ -13,6 +13,7 @@ from agv2.app.fold_training import FoldEncoder, fit_encoder, make_tapes, observa
 from agv2.app.progress import RunProgress, StageWork
 from agv2.app.run_plan import RunPlan
 from agv2.app.run_store import RunStore
+from agv2.app.training_tracking import tracked_training
 from agv2.backtest.config import RunProfile
 from agv2.backtest.replay import replay
 from agv2.backtest.run_files import RunRows
@@ -127,7 +128,10 @@ def _train(
         with progress.stage(f"{name}: encoder"):
             seed = spawn_seed(plan.request.seed, f"encoder {key}")
             steps, unfinished = plan.profile.encoder_steps, store.folder(key) / "encoder_unfinished"
-            encoder = fit_encoder(plan.markets, folds, plan.settings, steps, seed, progress.update, unfinished)
+            with tracked_training(plan.tracker, f"{name}: encoder", _told(plan, seed), progress.note) as tracked:
+                encoder = fit_encoder(
+                    plan.markets, folds, plan.settings, steps, seed, progress.update, unfinished, tracked
+                )
             _log_deviation(plan, stops, encoder, seed)
         store.save_encoder(key, encoder)
         shutil.rmtree(unfinished, ignore_errors=True)
@@ -155,6 +159,18 @@ def _train(
         policies.append(stored[0])
         policy_facts.append(stored[1])
     return encoder, ensemble_network(policies), FoldFacts(encoder.pretrained.scores, tuple(policy_facts))
+
+
+def _told(plan: RunPlan, seed: int) -> dict[str, Any]:
+    """What a tracking server is told that an encoder's training depends on."""
+    return {
+        "symbols": ", ".join(market.bars.symbol for market in plan.markets),
+        "timeframe": plan.markets[0].bars.timeframe.name,
+        "trial": plan.trial._asdict(),
+        "encoder_seed": seed,
+        "encoder_steps": plan.profile.encoder_steps,
+        "encoder": plan.settings.encoder.in_effect.model_dump(mode="json"),
+    }
 
 
 def _tapes(plan: RunPlan, stops: Sequence[int], encoder: FoldEncoder, progress: RunProgress) -> list[MarketTape]:

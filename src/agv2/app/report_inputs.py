@@ -71,8 +71,8 @@ def write_fold_facts(plan: RunPlan, walked: Walked) -> None:
             "encoder": [
                 {
                     "head": score.head, "measure": score.measure, "score": score.score, "baseline": score.baseline,
-                    "baseline_name": score.baseline_name, "beats": score.beats, "train_score": score.train_score,
-                    "validation_score": score.validation_score,
+                    "baseline_name": score.baseline_name, "beats": score.beats,
+                    "train_score": _known(score.train_score), "validation_score": _known(score.validation_score),
                 }
                 for score in fact.heads
             ],
@@ -85,6 +85,11 @@ def write_fold_facts(plan: RunPlan, walked: Walked) -> None:
             "seeds": [dict(each) for each in fact.policies],
         }  # fmt: skip
         _write_json(plan.request.out / "folds" / str(number) / "fold.json", document)
+
+
+def _known(score: float) -> float | None:
+    """None where no target was known: a few selection rows may hold no bar at a level."""
+    return score if math.isfinite(score) else None
 
 
 def _mean(seeds: Sequence[Mapping[str, float]], key: str) -> float:

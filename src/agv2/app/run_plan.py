@@ -8,6 +8,7 @@ from pathlib import Path
 
 from agv2.app.market_preparation import PreparedMarket, as_known_after, prepare_markets
 from agv2.app.settings import Settings, load_settings, require_known_symbols
+from agv2.app.training_tracking import TrainingTracker, open_tracker
 from agv2.backtest.config import RunProfile
 from agv2.backtest.trial_ledger import Trial, data_digest
 from agv2.backtest.walk_forward import Fold, portfolio_walk_forward, walk_forward
@@ -15,6 +16,7 @@ from agv2.core.errors import DataError
 from agv2.data.bars_file import symbol_of
 from agv2.utils.clock import Clock, SystemClock
 from agv2.utils.config import Override
+from agv2.utils.environment import load_environment
 
 __all__ = ["RunPlan", "RunRequest", "make_plan"]
 
@@ -55,6 +57,8 @@ class RunPlan:
     """Per symbol its folds."""
     trial: Trial
     notes: tuple[str, ...]
+    tracker: TrainingTracker | None = None
+    """Where trainings are told to; None unless that is switched on."""
 
     @property
     def initial_equity(self) -> float:
@@ -66,10 +70,11 @@ def make_plan(request: RunRequest) -> RunPlan:
     """Check every input; nothing is written yet.
 
     Raises:
-        ConfigError: a setting is wrong.
+        ConfigError: a setting is wrong, or the tracking server that the environment names does not answer.
         DataError: a file cannot be used or has errors that were not accepted, or there are too few bars for the folds.
     """
     settings = load_settings(request.config_dir, request.overrides)
+    tracker = open_tracker(load_environment(), request.clock)
     require_known_symbols(request.overrides, request.symbols or [symbol_of(path) for path in request.bars])
     smoke = os.environ.get("AGV2_SMOKE") == "1"
     profile_name = "smoke" if smoke else request.profile
@@ -97,7 +102,7 @@ def make_plan(request: RunRequest) -> RunPlan:
         config_digest=settings.digest([market.bars.symbol for market in known], profile_name),
         seed=request.seed,
     )
-    return RunPlan(request, settings, profile_name, profile, known, folds, trial, tuple(notes))
+    return RunPlan(request, settings, profile_name, profile, known, folds, trial, tuple(notes), tracker)
 
 
 def _cut_folds(
