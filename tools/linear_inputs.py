@@ -20,13 +20,14 @@ from agv2.app.settings import load_settings
 from agv2.backtest.walk_forward import Fold
 from agv2.core.arrays import BoolArray
 from agv2.features.feature_spec import FeatureColumn, Reads
+from agv2.models.baseline_rows import baseline_predictions
 from agv2.models.config import EncoderConfig
-from agv2.models.head_baselines import class_baselines, quantile_baselines
+from agv2.models.head_rows import head_targets, loss_rows
 from agv2.models.heads import MultiTaskHeads
 from agv2.models.linear_start import fit_linear_parts
 from agv2.models.losses import class_loss, pinball_loss
 from agv2.models.pretraining import unconditional_targets
-from agv2.models.training_rows import TrainingSeries, purged_rows
+from agv2.models.training_rows import PurgedRows, TrainingSeries, purged_rows
 
 MOST_BARS, SHARE, SEED = 60_000, 0.75, 0
 
@@ -58,6 +59,13 @@ def losses(series: TrainingSeries, read: BoolArray, train: range, score: range, 
         return [float(pinball_loss(said.quantiles, returns, levels)), float(class_loss(said.regime_logits, regimes))]
 
 
+def least_loss(head: str, series: TrainingSeries, rows: PurgedRows, config: EncoderConfig) -> float:
+    """Mean loss on the scored rows of the best baseline that is quickly fitted."""
+    (said,) = baseline_predictions(head, [series], [rows.train], [rows.score], config, costly=False, seed=SEED)
+    target = head_targets(series, rows.score, config)[head]
+    return min(float(np.nanmean(loss_rows(head, predicted, target, config))) for predicted in said.values())
+
+
 def main() -> None:
     """Print a block a file."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -72,9 +80,7 @@ def main() -> None:
         start = max(market.first_decision, stop - MOST_BARS)
         _, (series,) = training_data([market], [Fold(start, stop, stop, stop)], settings)
         (rows,) = purged_rows([series], config)
-        pinball = quantile_baselines([series], [rows.train], [rows.score], np.array(config.quantile_levels))
-        labels = (series.regime[part.start : part.stop] for part in (rows.train, rows.score))
-        best = min(pinball.values()), min(class_baselines(*labels).values())
+        best = [least_loss(head, series, rows, config) for head in ("quantiles", "regime")]
         print(f"{path.name}: fitted on {len(rows.train):,} bars, scored on {len(rows.score):,}")
         for name, read in subsets(market.features.columns).items():
             quantiles, regime = (

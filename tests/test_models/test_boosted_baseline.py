@@ -6,7 +6,8 @@ import pytest
 from agv2.core.arrays import Float32Array, FloatArray, IntArray
 from agv2.core.errors import DataError, ShapeError
 from agv2.models.boosted_baseline import BoostedPrediction, boosted_probs
-from agv2.models.row_losses import balanced_accuracy, log_loss_rows
+from agv2.models.discrimination import balanced_accuracy
+from agv2.models.row_losses import log_loss_rows
 from agv2.models.training_rows import TrainingSeries
 from tests.test_models.markets import no_levels
 

@@ -7,9 +7,10 @@ import pytest
 
 from agv2.core.arrays import FloatArray
 from agv2.core.errors import DataError
-from agv2.models.garch_baseline import GarchForecast, GarchParams, garch_forecast
+from agv2.models.garch_baseline import GarchForecast, garch_forecast
 from agv2.models.row_losses import pinball_rows
 from agv2.models.training_rows import TrainingSeries
+from agv2.models.variance_filter import GarchParams
 from tests.test_models.markets import forward, no_levels
 
 HORIZONS = (1, 3, 12)

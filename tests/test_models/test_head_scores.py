@@ -30,7 +30,7 @@ def test_a_head_that_only_equals_its_baseline_does_not_beat_it() -> None:
 
 def test_an_untrained_head_scores_as_its_unconditional_baseline() -> None:
     series = a_series()
-    scores = {one.head: one for one in score_heads(_untrained(), [series], purged_rows([series], TINY), TINY)}
+    scores = {one.head: one for one in score_heads(_untrained(), [series], purged_rows([series], TINY), TINY, seed=1)}
     assert list(scores) == ["quantiles", "regime", "pattern", "levels", "reconstruction"]
     for head, name in (
         ("quantiles", "unconditional"),
@@ -47,15 +47,15 @@ def test_an_untrained_head_scores_as_its_unconditional_baseline() -> None:
 def test_a_head_without_targets_has_no_score() -> None:
     unknown, no_bands = np.full(1200, -1), np.full((1200, 16), -1, dtype=np.int8)
     series = replace(a_series(), regime=unknown, pattern=unknown, reacted=no_bands)
-    scores = score_heads(_untrained(), [series], purged_rows([series], TINY), TINY)
+    scores = score_heads(_untrained(), [series], purged_rows([series], TINY), TINY, seed=1)
     assert [one.head for one in scores] == ["quantiles", "reconstruction"]
 
 
 def test_two_symbols_are_scored_together() -> None:
     one, other = a_series("A"), a_series("B", seed=5)
     model = _untrained()
-    alone = [score_heads(model, [s], purged_rows([s], TINY), TINY)[0].score for s in (one, other)]
-    both = score_heads(model, [one, other], purged_rows([one, other], TINY), TINY)[0].score
+    alone = [score_heads(model, [s], purged_rows([s], TINY), TINY, seed=1)[0].score for s in (one, other)]
+    both = score_heads(model, [one, other], purged_rows([one, other], TINY), TINY, seed=1)[0].score
     np.testing.assert_allclose(both, np.mean(alone), rtol=1e-5)
 
 

@@ -10,6 +10,7 @@ from agv2.core.arrays import Float32Array, FloatArray, IntArray
 from agv2.core.errors import DataError, ShapeError
 from agv2.models.head_baselines import class_shares
 from agv2.models.row_losses import log_loss_rows
+from agv2.models.tail_split import pooled, rows_with_target, tail_split
 from agv2.models.training_rows import TrainingSeries
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ __all__ = ["BoostedPrediction", "boosted_probs"]
 
 Rows = Sequence[range]
 N_CLASSES = 3
-TAIL_SHARE = 0.2
 FIT_ROWS, TAIL_ROWS = 20_000, 5_000  # neighbours have almost the same label: more rows take longer and say little more
 MIN_ROWS = 100
 LEARNING_RATE = 0.05
@@ -83,16 +83,20 @@ def boosted_probs(
             raise DataError(
                 f"{one.symbol}: labels from -1 to {N_CLASSES - 1} expected, found {own.min()} to {own.max()}"
             )
-    known = [_known(own, rows) for own, rows in zip(labels, train, strict=True)]
+    known = [rows_with_target(own >= 0, rows) for own, rows in zip(labels, train, strict=True)]
     shares = class_shares(np.concatenate([own[rows] for own, rows in zip(labels, known, strict=True)]))
     asked = np.concatenate([one.features[rows.start : rows.stop] for one, rows in zip(series, score, strict=True)])
     constant = BoostedPrediction(np.tile(shares, (len(asked), 1)), shares, 0, 0)
-    fit, tail = _split(series, known, purge_bars)
-    rounds = _best_rounds(*_gathered(series, labels, fit, FIT_ROWS), *_gathered(series, labels, tail, TAIL_ROWS))
+    fit, tail = tail_split([one.ts_ns for one in series], known, purge_bars)
+    features = [one.features for one in series]
+    rounds = _best_rounds(
+        pooled(features, fit, FIT_ROWS), pooled(labels, fit, FIT_ROWS),
+        pooled(features, tail, TAIL_ROWS), pooled(labels, tail, TAIL_ROWS),
+    )  # fmt: skip
     if not rounds or not len(asked):
         return constant
-    x, y = _gathered(series, labels, known, FIT_ROWS)
-    trees = _trees(rounds).fit(x, y)
+    y = pooled(labels, known, FIT_ROWS)
+    trees = _trees(rounds).fit(pooled(features, known, FIT_ROWS), y)
     probs = np.zeros((len(asked), N_CLASSES))
     probs[:, trees.classes_] = trees.predict_proba(asked)
     return BoostedPrediction(probs, shares, rounds, len(y))
@@ -126,34 +130,3 @@ def _best_rounds(x: Float32Array, y: IntArray, x_tail: Float32Array, y_tail: Int
     of_shares = log_loss_rows(np.tile(class_shares(y), (len(y_tail), 1)), y_tail)[seen].mean()
     best = int(np.argmin(losses))
     return best + 1 if losses[best] < of_shares else 0
-
-
-def _known(labels: IntArray, rows: range) -> IntArray:
-    """Rows that have a label."""
-    found: IntArray = rows.start + np.flatnonzero(labels[rows.start : rows.stop] >= 0)
-    return found
-
-
-def _split(
-    series: Sequence[TrainingSeries], known: Sequence[IntArray], purge_bars: int
-) -> tuple[list[IntArray], list[IntArray]]:
-    """Rows that teach and rows that stop, apart by `purge_bars` in each series and by one moment in all."""
-    clock = np.sort(np.concatenate([one.ts_ns[rows] for one, rows in zip(series, known, strict=True)]))
-    if not clock.size:
-        return list(known), list(known)
-    moment = clock[int(len(clock) * (1.0 - TAIL_SHARE))]
-    firsts = [int(np.searchsorted(one.ts_ns, moment)) for one in series]
-    fit = [rows[rows < first - purge_bars] for rows, first in zip(known, firsts, strict=True)]
-    return fit, [rows[rows >= first] for rows, first in zip(known, firsts, strict=True)]
-
-
-def _gathered(
-    series: Sequence[TrainingSeries], labels: Sequence[IntArray], rows: Sequence[IntArray], most: int
-) -> tuple[Float32Array, IntArray]:
-    """Features and labels of the rows of all series, every k-th if there are more than `most`."""
-    step = max(1, -(-sum(len(part) for part in rows) // most))
-    thin = [part[::step] for part in rows]
-    return (
-        np.concatenate([one.features[part] for one, part in zip(series, thin, strict=True)]),
-        np.concatenate([own[part] for own, part in zip(labels, thin, strict=True)]),
-    )

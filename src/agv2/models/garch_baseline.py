@@ -3,34 +3,21 @@
 import math
 import warnings
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 
 from agv2.core.arrays import FloatArray
 from agv2.core.errors import DataError
 from agv2.models.training_rows import TrainingSeries
+from agv2.models.variance_filter import EWMA, GarchParams, filtered_variance, past_returns
 
-__all__ = ["GarchForecast", "GarchParams", "garch_forecast"]
+__all__ = ["GarchForecast", "garch_forecast"]
 
 FIT_BARS = 100_000  # the newest training bars: more change the third digit of the parameters and take longer
 MIN_BARS = 250
 # Of the search, None is the library's own: (omega, alpha, beta, degrees) of returns with unit variance.
 STARTS: tuple[tuple[float, ...] | None, ...] = (None, (0.02, 0.05, 0.93, 6.0), (0.1, 0.1, 0.8, 4.0))
 FLOOR_SHARE = 0.05  # of the training volatility: a market that stood still for a day has not lost it for ever
-
-
-class GarchParams(NamedTuple):
-    """`variance' = omega + alpha · return² + beta · variance`, of log returns of one bar."""
-
-    omega: float
-    alpha: float
-    beta: float
-    degrees: float
-    """Of freedom of the t distribution; NaN where none was fitted."""
-
-
-EWMA = GarchParams(omega=0.0, alpha=0.06, beta=0.94, degrees=math.nan)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +49,7 @@ def garch_forecast(
     standard deviation, horizon by horizon. A sum of t innovations whose variance moves is no t, and real returns are
     skewed: a t of matched variance is as good over one bar and worse over twelve, except on a few thousand training
     rows, whose overlapping sums say little about a shape. Where nothing can be fitted (too
-    few bars, no movement, no convergence) the variance is RiskMetrics' EWMA, and `failure` says so.
+    few bars, no movement, no convergence) the variance is that of `EWMA`, and `failure` says so.
 
     Args:
         series: one symbol; the first horizon of `future` is one bar.
@@ -88,13 +75,13 @@ def garch_forecast(
     targets = series.future[train.start : train.stop]
     if not np.isfinite(targets).any(axis=0).all():
         raise DataError(f"{series.symbol}: no training row knows its return over one of {horizons} bars")
-    returns = _past_returns(series)
+    returns = past_returns(series)
     known = returns[train.start : train.stop]
     known = known[np.isfinite(known)][-FIT_BARS:]
     mean_square = float(np.square(known).mean()) if known.size else 0.0
     params, failure = _fitted(known, math.sqrt(mean_square))
     floor = max(FLOOR_SHARE**2 * mean_square, 1e-24)
-    ahead = _filtered(returns, params, max(mean_square, floor), floor)
+    ahead = filtered_variance(returns, params, max(mean_square, floor), floor)
     scale = np.stack([np.sqrt(_variance_of_sum(ahead, params, h) / h) / series.sigma for h in horizons], axis=1)
     shapes = []
     for j in range(len(horizons)):
@@ -102,13 +89,6 @@ def garch_forecast(
         shapes.append(np.quantile(standard[np.isfinite(standard)], levels))
     now = scale[score.start : score.stop]
     return GarchForecast(now[:, :, None] * np.array(shapes), now, params, failure)
-
-
-def _past_returns(series: TrainingSeries) -> FloatArray:
-    """(n_bars,) log return of each bar, from the target of the bar before; NaN where that is unknown."""
-    past = np.full(len(series), np.nan)
-    past[1:] = series.future[:-1, 0] * series.sigma[:-1]
-    return past
 
 
 def _fitted(returns: FloatArray, spread: float) -> tuple[GarchParams, str]:
@@ -135,18 +115,6 @@ def _fitted(returns: FloatArray, spread: float) -> tuple[GarchParams, str]:
         return EWMA, f"the search for parameters failed on {returns.size} training returns"
     excess = max(1.0, best.alpha + best.beta)  # the search keeps the bound of 1 only to its own tolerance
     return best._replace(omega=best.omega * spread**2, alpha=best.alpha / excess, beta=best.beta / excess), ""
-
-
-def _filtered(returns: FloatArray, params: GarchParams, first: float, floor: float) -> FloatArray:
-    """(n_bars,) variance of the next bar's return, known at the close of each bar."""
-    ahead = np.empty(returns.size)
-    variance = first
-    omega, alpha, beta, _ = params
-    for t, square in enumerate(np.square(returns).tolist()):
-        news = variance if math.isnan(square) else square
-        variance = max(omega + alpha * news + beta * variance, floor)
-        ahead[t] = variance
-    return ahead
 
 
 def _variance_of_sum(ahead: FloatArray, params: GarchParams, horizon: int) -> FloatArray:

@@ -13,7 +13,7 @@ from agv2.core.arrays import BoolArray, Float32Array
 from agv2.core.errors import ConfigError, DataError, ShapeError
 from agv2.models.config import EncoderConfig
 from agv2.models.encoder import StageOneEncoder
-from agv2.models.head_baselines import class_shares
+from agv2.models.head_baselines import class_shares, turn_shares
 from agv2.models.head_scores import HeadScore, score_heads
 from agv2.models.heads import LEVEL_BANDS, MultiTaskHeads, UnconditionalTargets
 from agv2.models.linear_start import fit_linear_parts
@@ -111,6 +111,8 @@ def pretrain(
     progress: Progress | None = None,
     linear_inputs: BoolArray | None = None,
     checkpoints: Path | None = None,
+    *,
+    costly_baselines: bool = False,
 ) -> PretrainedEncoder:
     """Train encoder and heads on random chunks of the training rows and keep the weights that select best.
 
@@ -126,6 +128,7 @@ def pretrain(
         progress: called after every step; what it raises ends the training and is passed on.
         linear_inputs: (n_features,) features that the heads' linear parts read; None for all.
         checkpoints: directory for a checkpoint that a later call with the same arguments goes on from; None: none.
+        costly_baselines: whether the heads are compared with GARCH and boosted trees too.
 
     Returns:
         The weights of the best of `config.evaluations` looks at the selection rows (or of the start), on the CPU,
@@ -154,7 +157,7 @@ def pretrain(
         # Made again on a resume: it takes seconds, and is the same to the bit.
         fit_linear_parts(model.heads, series, [one.train for one in rows], config, generator, linear_inputs)
         fitted = fit(PretrainingTask(model, series, rows, config, steps, seed, progress, checkpoint), device)
-    scores = score_heads(model, series, rows, config)
+    scores = score_heads(model, series, rows, config, seed=seed, costly_baselines=costly_baselines)
     return PretrainedEncoder(config, model.eval(), scores, fitted.steps, fitted.best_step, fitted.log)
 
 
@@ -175,13 +178,11 @@ def unconditional_targets(
     future = np.concatenate([one.future[part] for one, part in taught])
     if not np.isfinite(future).any(axis=0).all():
         raise DataError("no forward return is known for some horizon among the training rows")
-    reacted = np.concatenate([one.reacted[part] for one, part in taught])
-    known = (reacted >= 0).sum(axis=0)
     return UnconditionalTargets(
         quantiles=np.nanquantile(future, config.quantile_levels, axis=0).T,
         regime_shares=class_shares(np.concatenate([one.regime[part] for one, part in taught])),
         pattern_shares=class_shares(np.concatenate([one.pattern[part] for one, part in taught])),
-        turn_shares=np.where(known > 0, (reacted > 0).sum(axis=0) / np.maximum(known, 1), 0.5),
+        turn_shares=turn_shares(np.concatenate([one.reacted[part] for one, part in taught])),
     )
 
 

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from agv2.core.arrays import FloatArray, IntArray
+from agv2.core.arrays import FloatArray, Int8Array, IntArray
 from agv2.core.errors import ShapeError
 
-__all__ = ["balanced_accuracy", "log_loss_rows", "pinball_rows"]
+__all__ = ["brier_rows", "huber_rows", "log_loss_rows", "pinball_rows"]
 
 SMALLEST_PROB = 1e-6
 
@@ -44,36 +44,55 @@ def log_loss_rows(probs: FloatArray, labels: IntArray) -> FloatArray:
     Raises:
         ShapeError: the arrays do not fit together.
     """
-    _require_rows(probs, labels)
+    if len(probs) != len(labels):
+        raise ShapeError(f"expected one length, found {len(probs)} predictions and {len(labels)} labels")
     losses = np.full(len(labels), np.nan)
     known = np.flatnonzero(labels >= 0)
     losses[known] = -np.log(np.maximum(probs[known, labels[known]], SMALLEST_PROB))
     return losses
 
 
-def balanced_accuracy(probs: FloatArray, labels: IntArray, shares: FloatArray) -> float:
-    """Mean over the classes of the share of their rows that are recognised; one over their number is chance.
-
-    The class is the one whose probability is highest against its training share. The plain highest would name the
-    common class wherever a rare one is likely but not likelier, and an honest probability would look blind.
+def brier_rows(probs: FloatArray, reacted: Int8Array) -> FloatArray:
+    """Squared error of each row's probabilities, the mean over its known bands.
 
     Args:
-        probs: (n_rows, n_classes) predicted.
-        labels: (n_rows,) class numbers, -1 where unknown.
-        shares: (n_classes,) of the classes among the training labels.
+        probs: (n_rows, n_bands) of the outcome 1.
+        reacted: (n_rows, n_bands) outcomes 0 or 1, -1 where unknown.
 
     Returns:
-        Over the classes that occur among `labels`; NaN if none does.
+        (n_rows,) losses; NaN where no band is known.
 
     Raises:
         ShapeError: the arrays do not fit together.
+
+    Source: Brier (1950), Monthly Weather Review 78(1), 1-3.
     """
-    _require_rows(probs, labels)
-    chosen = np.argmax(probs / np.maximum(shares, SMALLEST_PROB), axis=1)
-    present = np.unique(labels[labels >= 0])
-    return float(np.mean([np.mean(chosen[labels == one] == one) for one in present])) if present.size else float("nan")
+    if probs.shape != reacted.shape:
+        raise ShapeError(f"probabilities {probs.shape} do not fit outcomes {reacted.shape}")
+    known = reacted >= 0
+    total = np.where(known, np.square(probs - reacted), 0.0).sum(axis=1)
+    count = known.sum(axis=1)
+    losses: FloatArray = np.where(count > 0, total / np.maximum(count, 1), np.nan)
+    return losses
 
 
-def _require_rows(probs: FloatArray, labels: IntArray) -> None:
-    if len(probs) != len(labels):
-        raise ShapeError(f"expected one length, found {len(probs)} predictions and {len(labels)} labels")
+def huber_rows(guess: FloatArray, features: FloatArray) -> FloatArray:
+    """Huber loss of each row, the mean over its features: squared up to an error of 1, straight beyond.
+
+    Args:
+        guess: (n_rows, n_features).
+        features: (n_rows, n_features) as they were.
+
+    Returns:
+        (n_rows,) losses.
+
+    Raises:
+        ShapeError: the arrays do not fit together.
+
+    Source: Huber (1964), Annals of Mathematical Statistics 35(1), 73-101.
+    """
+    if guess.shape != features.shape:
+        raise ShapeError(f"guesses {guess.shape} do not fit features {features.shape}")
+    size = np.abs(guess - features)
+    losses: FloatArray = np.where(size < 1.0, 0.5 * np.square(size), size - 0.5).mean(axis=1)
+    return losses
