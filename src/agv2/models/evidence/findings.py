@@ -8,6 +8,8 @@ from agv2.models.block_bootstrap_scores import LossDifference
 
 __all__ = ["BaselineComparison", "Finding", "HeadEvidence", "finding_of"]
 
+ROUNDING = 1e-5  # of a loss: networks compute in single precision
+
 Finding = Literal["better", "draw", "worse"]
 
 
@@ -19,7 +21,8 @@ class BaselineComparison:
         baseline: its name.
         loss: of the baseline, mean over the rows.
         difference: loss of the head, averaged over the seeds row by row, minus that of the baseline.
-        finding: `better` where the whole interval lies below zero, `worse` where it lies above, else `draw`.
+        finding: `better` where the whole interval lies below zero, `worse` where it lies above, else `draw`
+            (`finding_of`).
     """
 
     baseline: str
@@ -60,8 +63,18 @@ class HeadEvidence:
     n_rows: int
 
 
-def finding_of(difference: LossDifference) -> Finding:
-    """The word for an interval; without one, for want of independent moments, nothing is found: a draw."""
+def finding_of(difference: LossDifference, baseline_loss: float) -> Finding:
+    """The word for an interval.
+
+    Without an interval, for want of independent moments, nothing is found: a draw. So is a difference that is nothing
+    but the rounding of a network's numbers, which may well have one sign on every row.
+
+    Args:
+        difference: to the baseline.
+        baseline_loss: what the difference is measured against.
+    """
+    if abs(difference.mean) <= ROUNDING * abs(baseline_loss):
+        return "draw"
     if difference.is_better:
         return "better"
     return "worse" if difference.low > 0.0 else "draw"
