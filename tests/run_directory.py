@@ -242,10 +242,12 @@ def write_run_directory(
     oos["break_even_cost_frac"] = _costs(books)["break_even_cost_frac"]
     sharpe = oos["sharpe"]
     heads = {
-        "quantiles": {"score": 0.2431, "baseline": 0.2419, "baseline_name": "HAR quantiles", "beats": False},
-        "regime": {"score": 0.871, "baseline": 1.043, "baseline_name": "majority class", "beats": True},
+        "quantiles": {"score": 0.2431, "baseline": 0.2419, "baseline_name": "HAR quantiles", "beats": False,
+                      "baselines": {"unconditional": 0.2502, "HAR quantiles": 0.2419}},
+        "regime": {"score": 0.871, "baseline": 1.043, "baseline_name": "majority class", "beats": True,
+                   "baselines": {"majority class": 1.043}},
         "reconstruction": {"score": 0.412, "baseline": 0.655, "baseline_name": "last price", "beats": True},
-    }
+    }  # fmt: skip
     summary = {
         "schema": 1, "symbols": list(symbols), "profile": "quick", "seed": seed, "oos": oos,
         "per_symbol": {s: _metrics([row["equity"] for row in curves[s]], trades[s]) for s in symbols},

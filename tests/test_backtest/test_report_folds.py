@@ -1,3 +1,4 @@
+import json
 import shutil
 from pathlib import Path
 
@@ -45,4 +46,16 @@ def test_a_head_is_shown_with_each_fold_s_gap(run_dir: Path) -> None:
     assert (heads["Quantiles"].beats, heads["Quantiles"].folds_won) == (False, "0 of 3")
     assert (heads["Regime"].beats, heads["Regime"].folds_won) == (True, "3 of 3")
     assert heads["Quantiles"].baseline_name == "HAR quantiles"
+    assert heads["Quantiles"].baselines == "Unconditional 0.2502, HAR quantiles 0.2419"
+    assert heads["Reconstruction"].baselines == ""
     assert heads["Regime"].gaps == ("0.8100 → 0.8710",) * 3
+
+
+def test_the_loss_of_a_baseline_is_the_mean_of_the_folds_that_fitted_it(run_dir: Path, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(run_dir, tmp_path / "run"))
+    path = run / "folds/0/fold.json"
+    fold = json.loads(path.read_text())
+    fold["encoder"][0]["baselines"] = {"unconditional": 0.2802, "GARCH-t": 0.24}
+    path.write_text(json.dumps(fold))
+    quantiles = next(row for row in head_rows(read_run(run)) if row.head == "Quantiles")
+    assert quantiles.baselines == "Unconditional 0.2602, GARCH-t 0.2400, HAR quantiles 0.2419"

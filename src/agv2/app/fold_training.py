@@ -53,6 +53,8 @@ def fit_encoder(
     report: Report,
     checkpoints: Path | None = None,
     tracked: TrackedTraining | None = None,
+    *,
+    costly_baselines: bool = False,
 ) -> FoldEncoder:
     """Labels, normaliser and encoder from each market's training bars, and from no later bar.
 
@@ -65,6 +67,7 @@ def fit_encoder(
         report: told after every step, with the losses of each head in training and on the selection rows.
         checkpoints: directory from which an interrupted training goes on; None: none is kept.
         tracked: told every look and the scores as well.
+        costly_baselines: whether the heads are compared with GARCH and boosted trees too.
     """
     normalizer, series = training_data(markets, folds, settings)
 
@@ -74,7 +77,9 @@ def fit_encoder(
 
     inputs = _linear_inputs(markets[0].features.columns)
     progress = on_step if tracked is None else tracked.watching(on_step)
-    pretrained = pretrain(series, settings.encoder, steps, seed, progress, inputs, checkpoints)
+    pretrained = pretrain(
+        series, settings.encoder, steps, seed, progress, inputs, checkpoints, costly_baselines=costly_baselines
+    )
     if tracked is not None:
         tracked.finished(pretrained)
     return FoldEncoder(normalizer, pretrained)

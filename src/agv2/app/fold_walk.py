@@ -128,10 +128,12 @@ def _train(
         with progress.stage(f"{name}: encoder"):
             seed = spawn_seed(plan.request.seed, f"encoder {key}")
             steps, unfinished = plan.profile.encoder_steps, store.folder(key) / "encoder_unfinished"
+            costly = plan.profile.costly_baselines
             with tracked_training(plan.tracker, f"{name}: encoder", _told(plan, seed), progress.note) as tracked:
                 encoder = fit_encoder(
-                    plan.markets, folds, plan.settings, steps, seed, progress.update, unfinished, tracked
-                )
+                    plan.markets, folds, plan.settings, steps, seed, progress.update, unfinished, tracked,
+                    costly_baselines=costly,
+                )  # fmt: skip
             _log_deviation(plan, stops, encoder, seed)
         store.save_encoder(key, encoder)
         shutil.rmtree(unfinished, ignore_errors=True)

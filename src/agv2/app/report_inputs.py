@@ -71,7 +71,7 @@ def write_fold_facts(plan: RunPlan, walked: Walked) -> None:
             "encoder": [
                 {
                     "head": score.head, "measure": score.measure, "score": score.score, "baseline": score.baseline,
-                    "baseline_name": score.baseline_name, "beats": score.beats,
+                    "baseline_name": score.baseline_name, "baselines": score.baselines, "beats": score.beats,
                     "train_score": _known(score.train_score), "validation_score": _known(score.validation_score),
                 }
                 for score in fact.heads

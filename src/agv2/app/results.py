@@ -138,6 +138,8 @@ def _summary(
     notes = list(known_notes)
     if plan.profile.bundle == "last_fold":
         notes.append("bundle: the last fold's models; profile standard trains on everything")
+    if not plan.profile.costly_baselines:
+        notes.append("encoder: heads are not compared with GARCH and boosted trees; profile standard does that")
     if plan.profile.seeds > 1:
         notes.append(f"policy: the {plan.profile.seeds} seeds of a fold trade and ship as one ensemble")
     return Summary(

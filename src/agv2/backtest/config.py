@@ -21,6 +21,8 @@ class RunProfile(Config):
     """Gradient steps of the encoder in each fold."""
     policy_steps: Steps
     """Environment steps of each policy in each fold."""
+    costly_baselines: bool
+    """Whether the encoder's heads are compared with GARCH and boosted trees too, half a minute more a fold."""
     bundle: Literal["last_fold", "retrain"]
     """What `bundle/` holds: the last fold's models, or models trained on every bar."""
 

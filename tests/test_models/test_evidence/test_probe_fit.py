@@ -65,3 +65,12 @@ def test_an_input_that_never_moves_does_no_harm() -> None:
     x[:, 5] = 4.0
     sample = Sample(x, values(x, 0.1))
     assert np.square(value_probe(sample, sample, sample)(x) - sample.y).mean() == pytest.approx(0.01, rel=0.3)
+
+
+def test_an_input_that_hardly_moved_does_not_decide_when_it_does() -> None:
+    x, asked = inputs(400, 16), inputs(100, 17)
+    x[:, 5], asked[:, 5] = 0.0, 50.0
+    x[7, 5] = 1e-2
+    sample = Sample(x, values(x, 0.1))
+    said = value_probe(sample, sample, sample)(asked)
+    assert np.square(said - values(asked, 0.0)).mean() < 0.2

@@ -1,6 +1,7 @@
 """What each fold did, and what its encoder and policy were worth."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -38,6 +39,7 @@ class HeadRow:
     score: str
     baseline: str
     baseline_name: str
+    baselines: str
     beats: bool
     folds_won: str
     gaps: tuple[str, ...]
@@ -95,12 +97,23 @@ def head_rows(record: RunRecord) -> list[HeadRow]:
                 score=_score(head, "score"),
                 baseline=_score(head, "baseline"),
                 baseline_name=in_words(", ".join(sorted(names))) if names else "",
+                baselines=_mean_losses(seen),
                 beats=bool(head.get("beats")),
                 folds_won=f"{won} of {len(seen)}" if seen else "–",
                 gaps=tuple(f"{_score(one, 'train_score')} → {_score(one, 'validation_score')}" for one in seen),
             )
         )
     return rows
+
+
+def _mean_losses(seen: Sequence[Mapping[str, Any]]) -> str:
+    """Every baseline with its loss, mean over the folds that fitted it."""
+    by_name: dict[str, list[float]] = {}
+    for one in seen:
+        for name, loss in (one.get("baselines") or {}).items():
+            by_name.setdefault(name, []).append(loss)
+    means = {name: math.fsum(losses) / len(losses) for name, losses in by_name.items()}
+    return ", ".join(f"{in_words(name)} {_score(means, name)}" for name in means)
 
 
 def _score(holder: Mapping[str, Any], key: str) -> str:

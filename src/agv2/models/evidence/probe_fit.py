@@ -15,6 +15,7 @@ __all__ = ["Sample", "class_probe", "value_probe"]
 # Per row, of inputs with unit variance: from little more than a constant to as good as none.
 PENALTIES = (10.0, 1.0, 1e-1, 1e-2, 1e-3)
 MOST_ITERATIONS = 100
+MOST_SPREADS = 5.0  # from an input's mean: one that hardly moved in the past would else decide everything when it does
 
 Predictor = Callable[[FloatArray], FloatArray]
 
@@ -104,4 +105,4 @@ def _logistic(sample: Sample, penalty: float) -> Predictor:
 def _scale_of(x: FloatArray) -> Callable[[FloatArray], FloatArray]:
     mean, spread = x.mean(axis=0), x.std(axis=0)
     spread[spread < 1e-6] = 1.0  # an input that never moved
-    return lambda asked: (asked - mean) / spread
+    return lambda asked: ((asked - mean) / spread).clip(-MOST_SPREADS, MOST_SPREADS)
