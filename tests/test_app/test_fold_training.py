@@ -51,7 +51,7 @@ def taught(
     """Everything that `fit_encoder` hands to training."""
     seen: list[TrainingSeries] = []
 
-    def remember(series: list[TrainingSeries], *_: object) -> object:
+    def remember(series: list[TrainingSeries], *_: object, **__: object) -> object:
         seen.extend(series)
         return object()
 

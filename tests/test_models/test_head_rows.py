@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from agv2.core.arrays import FloatArray
+from agv2.core.errors import ShapeError
 from agv2.models.embedding import embed_history
 from agv2.models.head_rows import HiddenBars, head_predictions, head_targets, loss_rows
 from agv2.models.head_scores import MEASURES
@@ -64,6 +65,11 @@ def test_hidden_bars_are_given_back_by_a_row_with_its_whole_window() -> None:
     assert hidden.places.size > 20
     assert ROWS.start <= readers.min()
     assert readers.max() < ROWS.stop
+
+
+def test_a_row_without_a_whole_window_is_refused() -> None:
+    with pytest.raises(ShapeError, match="TEST: row 30 has fewer than 31 bars before it"):
+        head_predictions(a_model(), a_series(), range(30, 100), TINY)
 
 
 def perfect(head: str, series: TrainingSeries) -> FloatArray:

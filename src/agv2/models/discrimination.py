@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from agv2.core.arrays import FloatArray, Int8Array, IntArray
+from agv2.core.arrays import BoolArray, FloatArray, Int8Array, IntArray
 from agv2.core.errors import ShapeError
 
 __all__ = ["balanced_accuracy", "within_band_auc"]
@@ -58,7 +58,7 @@ def within_band_auc(probs: FloatArray, reacted: Int8Array) -> float:
     return float(np.mean(known)) if known else float("nan")
 
 
-def _auc(values: FloatArray, positive: "np.typing.NDArray[np.bool_]") -> float:
+def _auc(values: FloatArray, positive: BoolArray) -> float:
     n_positive = int(positive.sum())
     pairs = n_positive * (len(positive) - n_positive)
     if not pairs:

@@ -7,6 +7,7 @@ import torch
 from numpy.typing import NDArray
 
 from agv2.core.arrays import BoolArray, Float32Array, FloatArray, IntArray
+from agv2.core.errors import ShapeError
 from agv2.models.config import EncoderConfig
 from agv2.models.embedding import embed_history
 from agv2.models.masked_model import MaskedModel, interpolated
@@ -36,8 +37,14 @@ class HiddenBars(NamedTuple):
 
     @classmethod
     def of(cls, one: TrainingSeries, rows: range, config: EncoderConfig) -> "HiddenBars":
-        """The same bars in every call."""
+        """The same bars in every call.
+
+        Raises:
+            ShapeError: a row has no whole window before it.
+        """
         lead = config.window - 1
+        if len(rows) and rows.start < lead:
+            raise ShapeError(f"{one.symbol}: row {rows.start} has fewer than {lead} bars before it")
         features = one.features[rows.start - lead : rows.stop]
         n_bars = len(features)
         masked = masked_spans(n_bars, config.mask_ratio, config.mask_span, np.random.default_rng(MASK_SEED))

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from agv2.core.arrays import FloatArray, Int8Array
+from agv2.core.arrays import FloatArray, Int8Array, IntArray
 from agv2.models.head_baselines import turn_shares
 from agv2.models.training_rows import TrainingSeries
 
@@ -60,7 +60,7 @@ def _by_distance(reacted: Int8Array, levels: FloatArray, now: FloatArray, prior:
     return table[_cells(now, n_bands)]
 
 
-def _cells(levels: FloatArray, n_bands: int) -> "np.typing.NDArray[np.int64]":
+def _cells(levels: FloatArray, n_bands: int) -> IntArray:
     """(n_rows, n_bands) place in the table of each band, by its distance from the nearer of the two levels."""
     low = np.arange(n_bands) - n_bands // 2
     places = (levels[:, :1], -levels[:, 1:])  # above and below the close
