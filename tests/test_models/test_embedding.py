@@ -39,7 +39,8 @@ def test_one_pass_equals_window_after_window(config: EncoderConfig) -> None:
     whole = embed_history(model.encoder, model.heads, features, chunk=25)
     for bar in range(config.window - 1, len(features)):
         alone = embed_history(model.encoder, model.heads, features[bar - config.window + 1 : bar + 1])
-        np.testing.assert_allclose(whole.rows()[bar], alone.rows()[-1], atol=1e-5)
+        # Untrained weights make quantiles of dozens, whose last bit is more than 1e-6.
+        np.testing.assert_allclose(whole.rows()[bar], alone.rows()[-1], rtol=1e-6, atol=1e-5)
 
 
 def test_bars_without_a_whole_window_are_nan_and_no_others() -> None:

@@ -12,7 +12,7 @@ from agv2.app.settings import Settings
 from agv2.app.training_tracking import TrackedTraining
 from agv2.backtest.tape import MarketTape
 from agv2.backtest.walk_forward import Fold
-from agv2.core.arrays import BoolArray, Float32Array
+from agv2.core.arrays import Float32Array
 from agv2.decision.observation import ObservationLayout
 from agv2.features.feature_spec import FeatureColumn, Reads
 from agv2.features.labels.breakout import breakout_labels
@@ -20,6 +20,7 @@ from agv2.features.labels.forward_returns import forward_returns
 from agv2.features.labels.level_reaction import Reaction, level_reactions
 from agv2.features.labels.regime import regime_labels
 from agv2.features.support_resistance import Levels
+from agv2.models.bar_basis import LinearInputs
 from agv2.models.config import EncoderConfig
 from agv2.models.embedding import embed_history
 from agv2.models.heads import LEVEL_BANDS, PATTERNS, REGIMES
@@ -110,13 +111,17 @@ def training_data(
     return normalizer, series
 
 
-def _linear_inputs(columns: Sequence[FeatureColumn]) -> BoolArray:
-    """(n_features,) features for the linear parts of the heads: all but those of levels.
+def _linear_inputs(columns: Sequence[FeatureColumn]) -> LinearInputs:
+    """Features for the linear parts of the heads: the bar's own timeframe, and its levels for patterns alone.
 
-    On six development files quantiles that read everything were worse on later bars on all six, by 0.2 to 2.7 points of
-    their pinball loss; nearest levels alone helped them on three and regimes on three (`tools/linear_inputs.py`).
+    On ten development files context timeframes and the heat map made every head worse on later bars than leaving them
+    out: they say little that is new about the next bars, and the more inputs, the more of a fit is chance
+    (`tools/linear_inputs.py`).
     """
-    return np.array([column.spec.reads is not Reads.LEVELS for column in columns])
+    own = np.array([column.name == column.spec.name and not column.spec.is_heat for column in columns])
+    level = np.array([column.spec.reads is Reads.LEVELS for column in columns])
+    names = [column.name for column in columns]
+    return LinearInputs(own & ~level, own & level, (names.index("level_above"), names.index("level_below")))
 
 
 def _warm_bars(fold: Fold, settings: Settings) -> slice:

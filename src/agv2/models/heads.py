@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from agv2.core.arrays import FloatArray
+from agv2.models.bar_basis import BarBasis
 from agv2.models.config import EncoderConfig
 
 __all__ = ["LEVEL_BANDS", "PATTERNS", "REGIMES", "HeadPredictions", "MultiTaskHeads", "UnconditionalTargets"]
@@ -15,14 +16,13 @@ LEVEL_BANDS = 16
 # exp of ± this spans e±6: a quantile gap hundreds of times the usual one is an overflow, not a forecast.
 LOG_GAP_RANGE = 6.0
 LEAST_SHARE = 1e-3  # of a class that was never seen
-# Gains below one slow down what is mostly noise. Volatility is what a bar tells best, and it tells it linearly. The
-# centre and the shape of the distribution come next. What goes through the deep embedding overfits first: at a gain of
-# 0.1 quantiles on unseen bars were no better than the linear part's and soon worse; at 0.005 to 0.02 the damage stays
-# small enough for the reconstruction to train the network meanwhile. Chosen on one seed of four files.
-# Regimes last hundreds of bars, so that a fold holds few of them, however many bars it has.
+# Gains below one hold back what is mostly noise; the penalty of the linear parts feels their squares. Volatility is
+# what a bar tells best. The centre and the shape of the distribution come next. What goes through the deep embedding
+# overfits first: at a gain of 0.1 quantiles on unseen bars were no better than the linear part's and soon worse; at
+# 0.005 to 0.02 the damage stays small enough for the reconstruction to train the network meanwhile. Chosen on one seed
+# of four files.
 SHIFT_GAIN = 0.3
 SHAPE_GAIN = 0.1
-REGIME_GAIN = 0.1
 EMBEDDING_GAIN = 0.01
 
 
@@ -64,23 +64,23 @@ class UnconditionalTargets(NamedTuple):
 
 
 class ResidualHead(nn.Module):
-    """Linear in the bar's own features, plus a small part of a perceptron on the embedding.
+    """Linear in the basis of the bar's own features, plus a small part of a perceptron on the embedding.
 
     It starts at zero and moves only as far as the data push it.
     """
 
-    def __init__(self, n_features: int, config: EncoderConfig, outputs: int) -> None:
+    def __init__(self, basis_width: int, config: EncoderConfig, outputs: int) -> None:
         super().__init__()
-        self.linear = nn.Linear(n_features, outputs)
+        self.linear = nn.Linear(basis_width, outputs)
         self.hidden = nn.Linear(config.embedding_dim, config.head_channels)
         self.dropout = nn.Dropout(config.dropout)
         self.deep = nn.Linear(config.head_channels, outputs, bias=False)
         for zeroed in (self.linear.weight, self.linear.bias, self.deep.weight):
             nn.init.zeros_(zeroed)
 
-    def forward(self, embedding: Tensor, bars: Tensor) -> Tensor:
+    def forward(self, embedding: Tensor, basis: Tensor) -> Tensor:
         deep = self.deep(self.dropout(nn.functional.gelu(self.hidden(embedding))))
-        return cast(Tensor, self.linear(bars) + EMBEDDING_GAIN * deep)
+        return cast(Tensor, self.linear(basis) + EMBEDDING_GAIN * deep)
 
 
 class MultiTaskHeads(nn.Module):
@@ -98,10 +98,12 @@ class MultiTaskHeads(nn.Module):
         super().__init__()
         self.horizons, self.levels = len(config.horizons), len(config.quantile_levels)
         self.middle = config.quantile_levels.index(0.5)
-        self.quantile = ResidualHead(n_features, config, self.horizons * (1 + self.levels))
-        self.regime = ResidualHead(n_features, config, REGIMES)
-        self.pattern = ResidualHead(n_features, config, PATTERNS)
-        self.level_map = ResidualHead(n_features, config, LEVEL_BANDS)
+        self.basis = BarBasis(n_features)
+        width = self.basis.width
+        self.quantile = ResidualHead(width, config, self.horizons * (1 + self.levels))
+        self.regime = ResidualHead(width, config, REGIMES)
+        self.pattern = ResidualHead(width, config, PATTERNS)
+        self.level_map = ResidualHead(width, config, LEVEL_BANDS)
         self.reconstruction = nn.Sequential(
             nn.Linear(config.embedding_dim, config.head_channels),
             nn.GELU(),
@@ -122,12 +124,24 @@ class MultiTaskHeads(nn.Module):
             embedding: (..., D) of the bars.
             bars: (..., F) their normalised features.
         """
+        basis = self.basis(bars)
         return HeadPredictions(
-            quantiles=self._quantiles(embedding, bars),
-            regime_logits=self.get_buffer("regime_start") + self.regime(embedding, bars),
-            pattern_logits=self.get_buffer("pattern_start") + self.pattern(embedding, bars),
-            level_logits=self.get_buffer("level_start") + self.level_map(embedding, bars),
+            quantiles=self.quantiles_of(self.quantile(embedding, basis)),
+            regime_logits=self.get_buffer("regime_start") + self.regime(embedding, basis),
+            pattern_logits=self.get_buffer("pattern_start") + self.pattern(embedding, basis),
+            level_logits=self.get_buffer("level_start") + self.level_map(embedding, basis),
         )
+
+    def quantiles_of(self, outputs: Tensor) -> Tensor:
+        """Quantiles that outputs of the quantile head, (..., horizons × (1 + levels)), stand for."""
+        by_horizon = outputs.reshape(*outputs.shape[:-1], self.horizons, 1 + self.levels)
+        log_scale, shift, shape = torch.split(by_horizon, [1, 1, self.levels - 1], dim=-1)
+        log_gaps = self.get_buffer("log_gaps") + log_scale + SHAPE_GAIN * shape
+        gaps = log_gaps.clamp(-LOG_GAP_RANGE, LOG_GAP_RANGE).exp()
+        median = self.get_buffer("medians") + SHIFT_GAIN * shift
+        below, above = torch.split(gaps, [self.middle, self.levels - 1 - self.middle], dim=-1)
+        lower = median - below.flip(-1).cumsum(-1).flip(-1)
+        return torch.cat([lower, median, median + above.cumsum(-1)], dim=-1).flatten(-2)
 
     def reconstruct(self, embedding: Tensor, interpolated: Tensor) -> Tensor:
         """Normalised features of hidden bars, as a correction of the line between their visible neighbours.
@@ -148,13 +162,3 @@ class MultiTaskHeads(nn.Module):
             self.get_buffer(name).copy_((shares / shares.sum()).log())
         turned = torch.from_numpy(targets.turn_shares).clamp(LEAST_SHARE, 1.0 - LEAST_SHARE)
         self.get_buffer("level_start").copy_(turned.logit())
-
-    def _quantiles(self, embedding: Tensor, bars: Tensor) -> Tensor:
-        raw = self.quantile(embedding, bars).reshape(*bars.shape[:-1], self.horizons, 1 + self.levels)
-        log_scale, shift, shape = raw.split([1, 1, self.levels - 1], dim=-1)
-        log_gaps = self.get_buffer("log_gaps") + log_scale + SHAPE_GAIN * shape
-        gaps = log_gaps.clamp(-LOG_GAP_RANGE, LOG_GAP_RANGE).exp()
-        median = self.get_buffer("medians") + SHIFT_GAIN * shift
-        below, above = gaps.split([self.middle, self.levels - 1 - self.middle], dim=-1)
-        lower = median - below.flip(-1).cumsum(-1).flip(-1)
-        return torch.cat([lower, median, median + above.cumsum(-1)], dim=-1).flatten(-2)

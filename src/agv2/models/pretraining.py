@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from agv2.core.arrays import BoolArray, Float32Array
+from agv2.core.arrays import Float32Array
 from agv2.core.errors import ConfigError, DataError, ShapeError
+from agv2.models.bar_basis import LinearInputs
 from agv2.models.config import EncoderConfig
 from agv2.models.encoder import StageOneEncoder
 from agv2.models.head_baselines import class_shares, turn_shares
@@ -109,7 +110,7 @@ def pretrain(
     steps: int,
     seed: int,
     progress: Progress | None = None,
-    linear_inputs: BoolArray | None = None,
+    linear_inputs: LinearInputs | None = None,
     checkpoints: Path | None = None,
     *,
     costly_baselines: bool = False,
@@ -126,7 +127,7 @@ def pretrain(
         steps: gradient steps, from the run profile.
         seed: of initial weights, chunks, masks and dropout.
         progress: called after every step; what it raises ends the training and is passed on.
-        linear_inputs: (n_features,) features that the heads' linear parts read; None for all.
+        linear_inputs: features that the heads' linear parts read; None for all.
         checkpoints: directory for a checkpoint that a later call with the same arguments goes on from; None: none.
         costly_baselines: whether the heads are compared with GARCH and boosted trees too.
 
@@ -153,9 +154,8 @@ def pretrain(
         torch.manual_seed(seed)
         model = MaskedModel(series[0].features.shape[1], config)
         model.heads.start_at_baseline(unconditional_targets(series, [one.train for one in rows], config))
-        generator = np.random.default_rng(seed)
         # Made again on a resume: it takes seconds, and is the same to the bit.
-        fit_linear_parts(model.heads, series, [one.train for one in rows], config, generator, linear_inputs)
+        fit_linear_parts(model.heads, series, [one.train for one in rows], config, linear_inputs)
         fitted = fit(PretrainingTask(model, series, rows, config, steps, seed, progress, checkpoint), device)
     scores = score_heads(model, series, rows, config, seed=seed, costly_baselines=costly_baselines)
     return PretrainedEncoder(config, model.eval(), scores, fitted.steps, fitted.best_step, fitted.log)
