@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 import torch
 
-from agv2.core.arrays import BoolArray
 from agv2.core.errors import DataError
 from agv2.models import linear_start, training_task
+from agv2.models.bar_basis import LinearInputs
 from agv2.models.config import EncoderConfig
 from agv2.models.pretraining import CHECKPOINT, PretrainedEncoder, pretrain
 from agv2.models.training_rows import TrainingSeries
@@ -24,6 +24,7 @@ from tests.test_models.markets import N_FEATURES, SMALL, TINY, a_series
 STEPS, SEED, FEW = 8, 7, 5
 # Looks at steps 2, 4, 6 and 8.
 BUSY = TINY.model_copy(update={"dropout": 0.3, "masked_chunks": 1.0})
+INPUTS = LinearInputs(np.arange(N_FEATURES) > 0, np.arange(N_FEATURES) < 1, (0, 1))
 
 
 class Killed(BaseException):
@@ -48,7 +49,7 @@ def assert_same(one: PretrainedEncoder, other: PretrainedEncoder) -> None:
 def _short_start() -> Iterator[None]:
     """The linear parts are fitted before the first step, and take most of the time of such short trainings."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(linear_start, "STEPS", FEW)
+        patch.setattr(linear_start, "ITERATIONS", FEW)
         yield
 
 
@@ -135,7 +136,7 @@ from agv2.models.pretraining import pretrain
 from tests.test_models.markets import a_series
 from tests.test_models.test_training_checkpoint import BUSY, FEW, SEED, STEPS
 
-linear_start.STEPS = FEW
+linear_start.ITERATIONS = FEW
 
 def killed(step, *_):
     if step == 5:
@@ -180,7 +181,7 @@ def _moved(series: TrainingSeries) -> TrainingSeries:
         ("settings", a_series(), TINY.model_copy(update={"dropout": 0.2}), 2, SEED, None),
         ("number of steps", a_series(), TINY, 3, SEED, None),
         ("seed", a_series(), TINY, 2, SEED + 1, None),
-        ("inputs of the linear parts", a_series(), TINY, 2, SEED, np.arange(N_FEATURES) > 0),
+        ("inputs of the linear parts", a_series(), TINY, 2, SEED, INPUTS),
     ],
 )
 def test_a_checkpoint_of_another_training_is_refused_by_what_differs(
@@ -189,7 +190,7 @@ def test_a_checkpoint_of_another_training_is_refused_by_what_differs(
     config: EncoderConfig,
     steps: int,
     seed: int,
-    inputs: BoolArray | None,
+    inputs: LinearInputs | None,
     kept: Path,
 ) -> None:
     with pytest.raises(DataError, match=rf"^{kept}.*the checkpoint was made with other {what}; .*delete") as refusal:

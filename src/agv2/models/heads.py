@@ -66,7 +66,8 @@ class UnconditionalTargets(NamedTuple):
 class ResidualHead(nn.Module):
     """Linear in the basis of the bar's own features, plus a small part of a perceptron on the embedding.
 
-    It starts at zero and moves only as far as the data push it.
+    It starts at zero and moves only as far as the data push it. `embedding_share` is 1, or 0 where the selection rows
+    have not confirmed what came of the embedding: then the head is its linear part.
     """
 
     def __init__(self, basis_width: int, config: EncoderConfig, outputs: int) -> None:
@@ -77,10 +78,27 @@ class ResidualHead(nn.Module):
         self.deep = nn.Linear(config.head_channels, outputs, bias=False)
         for zeroed in (self.linear.weight, self.linear.bias, self.deep.weight):
             nn.init.zeros_(zeroed)
+        self.register_buffer("embedding_share", torch.ones(()))
 
     def forward(self, embedding: Tensor, basis: Tensor) -> Tensor:
         deep = self.deep(self.dropout(nn.functional.gelu(self.hidden(embedding))))
-        return cast(Tensor, self.linear(basis) + EMBEDDING_GAIN * deep)
+        return cast(Tensor, self.linear(basis) + EMBEDDING_GAIN * self.get_buffer("embedding_share") * deep)
+
+
+class ReconstructionHead(nn.Module):
+    """A line corrected by a perceptron on the embedding; `embedding_share` as in `ResidualHead`."""
+
+    def __init__(self, n_features: int, config: EncoderConfig) -> None:
+        super().__init__()
+        self.hidden = nn.Linear(config.embedding_dim, config.head_channels)
+        self.deep = nn.Linear(config.head_channels, n_features)
+        nn.init.zeros_(self.deep.weight)
+        nn.init.zeros_(self.deep.bias)
+        self.register_buffer("embedding_share", torch.ones(()))
+
+    def forward(self, embedding: Tensor, interpolated: Tensor) -> Tensor:
+        deep = self.deep(nn.functional.gelu(self.hidden(embedding)))
+        return cast(Tensor, interpolated + self.get_buffer("embedding_share") * deep)
 
 
 class MultiTaskHeads(nn.Module):
@@ -104,13 +122,7 @@ class MultiTaskHeads(nn.Module):
         self.regime = ResidualHead(width, config, REGIMES)
         self.pattern = ResidualHead(width, config, PATTERNS)
         self.level_map = ResidualHead(width, config, LEVEL_BANDS)
-        self.reconstruction = nn.Sequential(
-            nn.Linear(config.embedding_dim, config.head_channels),
-            nn.GELU(),
-            nn.Linear(config.head_channels, n_features),
-        )
-        nn.init.zeros_(cast(nn.Linear, self.reconstruction[-1]).weight)
-        nn.init.zeros_(cast(nn.Linear, self.reconstruction[-1]).bias)
+        self.reconstruction = ReconstructionHead(n_features, config)
         self.register_buffer("log_gaps", torch.zeros(self.horizons, self.levels - 1))
         self.register_buffer("medians", torch.zeros(self.horizons, 1))
         self.register_buffer("regime_start", torch.zeros(REGIMES))
@@ -125,12 +137,14 @@ class MultiTaskHeads(nn.Module):
             bars: (..., F) their normalised features.
         """
         basis = self.basis(bars)
-        return HeadPredictions(
-            quantiles=self.quantiles_of(self.quantile(embedding, basis)),
-            regime_logits=self.get_buffer("regime_start") + self.regime(embedding, basis),
-            pattern_logits=self.get_buffer("pattern_start") + self.pattern(embedding, basis),
-            level_logits=self.get_buffer("level_start") + self.level_map(embedding, basis),
-        )
+        heads = (self.quantile, self.regime, self.pattern, self.level_map)
+        return self._predictions(*(head(embedding, basis) for head in heads))
+
+    def without_embedding(self, bars: Tensor) -> HeadPredictions:
+        """What the linear parts alone say of bars, (..., F)."""
+        basis = self.basis(bars)
+        heads = (self.quantile, self.regime, self.pattern, self.level_map)
+        return self._predictions(*(head.linear(basis) for head in heads))
 
     def quantiles_of(self, outputs: Tensor) -> Tensor:
         """Quantiles that outputs of the quantile head, (..., horizons × (1 + levels)), stand for."""
@@ -150,7 +164,7 @@ class MultiTaskHeads(nn.Module):
             embedding: (..., D) of the bar `mask_span` after each hidden one.
             interpolated: (..., F) features interpolated over the hidden span.
         """
-        return interpolated + cast(Tensor, self.reconstruction(embedding))
+        return cast(Tensor, self.reconstruction(embedding, interpolated))
 
     def start_at_baseline(self, targets: UnconditionalTargets) -> None:
         """Make an untrained head predict the unconditional distribution of the training targets."""
@@ -162,3 +176,11 @@ class MultiTaskHeads(nn.Module):
             self.get_buffer(name).copy_((shares / shares.sum()).log())
         turned = torch.from_numpy(targets.turn_shares).clamp(LEAST_SHARE, 1.0 - LEAST_SHARE)
         self.get_buffer("level_start").copy_(turned.logit())
+
+    def _predictions(self, quantile: Tensor, regime: Tensor, pattern: Tensor, level_map: Tensor) -> HeadPredictions:
+        return HeadPredictions(
+            quantiles=self.quantiles_of(quantile),
+            regime_logits=self.get_buffer("regime_start") + regime,
+            pattern_logits=self.get_buffer("pattern_start") + pattern,
+            level_logits=self.get_buffer("level_start") + level_map,
+        )

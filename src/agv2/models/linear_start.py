@@ -15,7 +15,7 @@ from agv2.models.heads import MultiTaskHeads, ResidualHead
 from agv2.models.losses import class_loss, pinball_loss
 from agv2.models.training_rows import TrainingSeries
 
-__all__ = ["fit_linear_parts"]
+__all__ = ["PATTERN_BARS", "REGIME_BARS", "TURN_BARS", "fit_linear_parts"]
 
 # Of weights on inputs of unit spread. On ten development files 10 to 100 did alike, 1 worse.
 RIDGE = 30.0

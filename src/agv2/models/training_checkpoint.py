@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from agv2.core.errors import DataError
+from agv2.models.bar_basis import LinearInputs
 from agv2.models.config import EncoderConfig
 from agv2.models.training_rows import TrainingSeries
 from agv2.utils.config import config_digest
@@ -79,7 +80,7 @@ class TrainingCheckpoint:
 
 
 def training_identity(
-    series: Sequence[TrainingSeries], config: EncoderConfig, steps: int, seed: int, *inputs: np.ndarray[Any, Any] | None
+    series: Sequence[TrainingSeries], config: EncoderConfig, steps: int, seed: int, inputs: LinearInputs | None
 ) -> dict[str, str | int]:
     """What a training is made of, by the words for it.
 
@@ -88,11 +89,12 @@ def training_identity(
         config: network and training.
         steps: gradient steps.
         seed: of the training.
-        inputs: further arrays that it reads.
+        inputs: features that the heads' linear parts read.
     """
     chosen = hashlib.sha256()
-    for each in inputs:
-        chosen.update(b"-" if each is None else np.ascontiguousarray(each).tobytes())
+    if inputs is not None:
+        for each in (inputs.every_head, inputs.patterns_too, np.array(inputs.nearest)):
+            chosen.update(np.ascontiguousarray(each).tobytes())
     return {
         "bars, features or labels": series_digest(series),
         "settings": config_digest({"encoder": config.in_effect}),

@@ -13,7 +13,8 @@ class TrainingLook(NamedTuple):
         step: gradient steps before it; 0 for the start, at which only the heads' linear parts are fitted.
         train: mean loss of each head over the batches since the look before, with dropout and hidden bars; a head none
             of whose targets was in them is left out.
-        selection: loss of each head on the selection rows, as it will be used: without dropout, in float32.
+        selection: loss of each head on the selection rows, as it would be used: without dropout, in float32, and where
+            the embedding does not help that of the start.
         learning_rate: that the schedule has reached; 0 at step 0.
     """
 

@@ -12,7 +12,8 @@ from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor
 
 from agv2.models.config import EncoderConfig
-from agv2.models.head_scores import head_losses
+from agv2.models.confirmation import confirmed_heads
+from agv2.models.head_scores import beats, head_losses
 from agv2.models.masked_model import HeadLosses, MaskedModel
 from agv2.models.training_batches import Batch, training_batch
 from agv2.models.training_checkpoint import IDENTITY, TrainingCheckpoint
@@ -26,6 +27,14 @@ WARMUP_SHARE = 0.1
 CHECKPOINT_SECONDS = 60.0
 """A checkpoint is written at every look, and between two looks when the last one is older than this."""
 _STATE = "selection"
+EMBEDDING_SHARES = {
+    "quantiles": "heads.quantile.embedding_share",
+    "regime": "heads.regime.embedding_share",
+    "pattern": "heads.pattern.embedding_share",
+    "levels": "heads.level_map.embedding_share",
+    "reconstruction": "heads.reconstruction.embedding_share",
+}
+"""Where the weights of a model say whether a head, by its name in the scores, reads the embedding."""
 
 
 @dataclass(slots=True)
@@ -117,11 +126,20 @@ class PretrainingTask(pl.LightningModule):
             self.progress(step, self.steps, losses, self.state.looks[-1])
 
     def look(self, step: int) -> None:
-        """Judge the present weights on the selection rows, and remember them if they are the best so far."""
+        """Judge the present weights on the selection rows, and remember them if they are the best so far.
+
+        A head whose loss is not below that of the start beyond chance will be as it was then, when nothing came of the
+        embedding: deep parts overfit before the reconstruction has taught the network what bars look like.
+        """
         state, select = self.state, [one.select for one in self.rows]
         # A GPU's weights are judged where they will be used, on the CPU.
         model = self.model if self.device.type == "cpu" else copy.deepcopy(self.model).cpu()
-        selection = head_losses(model, self.series, select, self.config)
+        seen = head_losses(model, self.series, select, self.config)
+        start = state.looks[0].selection if step else seen
+        helped = {head for head, loss in seen.items() if beats(loss, start[head])}
+        if helped - {"reconstruction"}:
+            helped &= {"reconstruction"} | confirmed_heads(model, self.series, select, self.config)
+        selection = {head: loss if head in helped else start[head] for head, loss in seen.items()}
         # By the fixed weights whatever the training does: learnt sizes move, and looks must compare.
         loss = float(sum(self.model.weights[head] * value for head, value in selection.items()))
         if not step:
@@ -133,6 +151,8 @@ class PretrainingTask(pl.LightningModule):
         if not step or loss < state.loss:
             state.loss, state.step, state.stale = loss, step, 0
             state.weights = copy.deepcopy(model.state_dict())
+            for head, share in EMBEDDING_SHARES.items():
+                state.weights[share].fill_(float(head in helped))
         else:
             state.stale += 1
 
