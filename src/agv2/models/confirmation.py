@@ -9,9 +9,9 @@ from agv2.core.arrays import Float32Array, FloatArray
 from agv2.models.block_bootstrap_scores import loss_difference
 from agv2.models.config import EncoderConfig
 from agv2.models.embedding import embed_history
+from agv2.models.head_rows import loss_rows
 from agv2.models.linear_start import PATTERN_BARS, REGIME_BARS, TURN_BARS
 from agv2.models.masked_model import MaskedModel
-from agv2.models.row_losses import log_loss_rows, pinball_rows
 from agv2.models.training_rows import TrainingSeries
 
 __all__ = ["confirmed_heads"]
@@ -69,11 +69,9 @@ def _losses(
     """(n_rows,) loss of each head, NaN where unknown."""
     quantiles, regime, pattern, turns = (each.astype(np.float64) for each in predictions)
     by_horizon = quantiles.reshape(len(quantiles), len(config.horizons), -1)
-    reacted = one.reacted[rows]
-    squares = np.where(reacted >= 0, np.square(turns - reacted), np.nan)
     return {
-        "quantiles": pinball_rows(by_horizon, one.future[rows], np.array(config.quantile_levels)).mean(axis=1),
-        "regime": log_loss_rows(regime, one.regime[rows]),
-        "pattern": log_loss_rows(pattern, one.pattern[rows]),
-        "levels": squares.mean(axis=1),
+        "quantiles": loss_rows("quantiles", by_horizon, one.future[rows], config).mean(axis=1),
+        "regime": loss_rows("regime", regime, one.regime[rows], config),
+        "pattern": loss_rows("pattern", pattern, one.pattern[rows], config),
+        "levels": loss_rows("levels", turns, one.reacted[rows], config),
     }

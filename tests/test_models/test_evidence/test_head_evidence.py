@@ -29,7 +29,7 @@ def a_model(series: TrainingSeries, seed: int = 0, fitted: bool = False) -> Mask
     model = MaskedModel(N_FEATURES, TINY).eval()
     model.heads.start_at_baseline(unconditional_targets([series], [FIT], TINY))
     if fitted:
-        fit_linear_parts(model.heads, [series], [FIT], TINY, np.random.default_rng(seed))
+        fit_linear_parts(model.heads, [series], [FIT], TINY)
     return model
 
 
