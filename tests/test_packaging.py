@@ -25,7 +25,7 @@ def normal(name: str) -> str:
 
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-USED_WHERE_NAMED = ("postgres", "redis")  # extras whose packages are loaded only where an address is configured
+USED_WHERE_NAMED = ("mlflow", "postgres", "redis")  # extras whose packages are loaded only where an address is set
 
 
 def extra(name: str) -> list[str]:
