@@ -2,16 +2,16 @@
 
 import base64
 import hashlib
-from importlib.resources import files
-
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from agv2.app.feature_chart.drawing import feature_chart
+from agv2.backtest.report.assets import page_asset, page_environment
 from agv2.backtest.report.numerals import format_stamp
 from agv2.core.bars import Bars
 from agv2.features.pipeline import FeatureMatrix
 
 __all__ = ["feature_page"]
+
+_PACKAGE = "agv2.app.feature_chart"
 
 
 def feature_page(bars: Bars, features: FeatureMatrix, shown: int) -> str:
@@ -22,27 +22,20 @@ def feature_page(bars: Bars, features: FeatureMatrix, shown: int) -> str:
         features: of these bars; complete for the last `shown` of them.
         shown: bars to draw, >= 2.
     """
-    environment = Environment(
-        loader=PackageLoader("agv2.app.feature_chart", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    script = _asset("features.js")
+    script = page_asset("features.js", _PACKAGE)
     first, last = (format_stamp(int(bars.ts_ns[at])) for at in (-shown, -1))
-    return environment.get_template("features.html.jinja").render(
-        style=_asset("features.css"),
-        script=script,
-        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-        symbol=bars.symbol,
-        timeframe=bars.timeframe.name,
-        span=f"{first} to {last} UTC",
-        shown=shown,
-        timeframes=list(dict.fromkeys(column.timeframe for column in features.columns)),
-        chart=feature_chart(bars, features, shown),
+    return (
+        page_environment(_PACKAGE)
+        .get_template("features.html.jinja")
+        .render(
+            style=page_asset("features.css", _PACKAGE),
+            script=script,
+            script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+            symbol=bars.symbol,
+            timeframe=bars.timeframe.name,
+            span=f"{first} to {last} UTC",
+            shown=shown,
+            timeframes=list(dict.fromkeys(column.timeframe for column in features.columns)),
+            chart=feature_chart(bars, features, shown),
+        )
     )
-
-
-def _asset(name: str) -> str:
-    return (files("agv2.app.feature_chart") / "templates" / name).read_text(encoding="utf-8")

@@ -6,14 +6,13 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from agv2.backtest.atomic_files import write_atomically
+from agv2.backtest.report.assets import page_asset, page_environment
 from agv2.backtest.report.candles import CandleFigure, candle_figures
 from agv2.backtest.report.charts import equity_figure
 from agv2.backtest.report.findings import cost_findings, result_sentence
@@ -62,50 +61,47 @@ def render_report(run_dir: Path) -> str:
         DataError: the directory lacks a file, column or key of docs/run_directory.md.
     """
     record = read_run(run_dir)
-    environment = Environment(
-        loader=PackageLoader("agv2.backtest.report", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    script = _asset("report.js")
+    script = page_asset("report.js")
     candles = candle_figures(record)
     figure = equity_figure(record)
-    return environment.get_template("page.html.jinja").render(
-        style=_asset("report.css"),
-        script=script,
-        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-        summary=record.summary,
-        title=", ".join(record.books),
-        subtitle=_subtitle(record),
-        verdict=_spoken(record),
-        error_rates=_error_rates(record),
-        result=result_sentence(record),
-        key_figures=_key_figures(record),
-        figure=figure,
-        halted=format_number(figure.halted_frac, Unit.PERCENT) if figure.halted_frac else "",
-        has_baselines=record.baselines is not None,
-        candles=candles,
-        trade_rows=[_trade_rows(one) for one in candles],
-        exits=[_exits(one) for one in candles],
-        metrics=metric_table(record),
-        baseline_names=[in_words(name) for name in record.summary["baselines"]],
-        has_intervals=bool(record.intervals),
-        evidence=evidence_rows(record),
-        costs=cost_findings(record),
-        folds=fold_rows(record),
-        fold_numbers=[str(fold.get("fold", index)) for index, fold in enumerate(record.folds)],
-        heads=head_rows(record),
-        by_symbol=symbol_rows(record, _SYMBOL_KEYS),
-        symbol_labels=[m.label for _, rows in metric_table(record) for m, _ in rows if m.key in _SYMBOL_KEYS],
-        notes=[note for note in record.summary["notes"] if not _UNDEFINED.match(note)],
-        undefined=[note for note in record.summary["notes"] if _UNDEFINED.match(note)],
-        accepted_defects=[note for note in record.summary["notes"] if _ACCEPTED in note],
-        config=record.config,
-        provenance=list(_flat(record.provenance)),
-        runtimes=[(in_words(k), format_number(v, Unit.SECONDS)) for k, v in _numbers(record.summary["runtime_s"])],
-        hover={"equity": figure.hover, "candles": [one.hover for one in candles]},
+    return (
+        page_environment()
+        .get_template("page.html.jinja")
+        .render(
+            style=page_asset("report.css"),
+            script=script,
+            script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+            summary=record.summary,
+            title=", ".join(record.books),
+            subtitle=_subtitle(record),
+            verdict=_spoken(record),
+            error_rates=_error_rates(record),
+            result=result_sentence(record),
+            key_figures=_key_figures(record),
+            figure=figure,
+            halted=format_number(figure.halted_frac, Unit.PERCENT) if figure.halted_frac else "",
+            has_baselines=record.baselines is not None,
+            candles=candles,
+            trade_rows=[_trade_rows(one) for one in candles],
+            exits=[_exits(one) for one in candles],
+            metrics=metric_table(record),
+            baseline_names=[in_words(name) for name in record.summary["baselines"]],
+            has_intervals=bool(record.intervals),
+            evidence=evidence_rows(record),
+            costs=cost_findings(record),
+            folds=fold_rows(record),
+            fold_numbers=[str(fold.get("fold", index)) for index, fold in enumerate(record.folds)],
+            heads=head_rows(record),
+            by_symbol=symbol_rows(record, _SYMBOL_KEYS),
+            symbol_labels=[m.label for _, rows in metric_table(record) for m, _ in rows if m.key in _SYMBOL_KEYS],
+            notes=[note for note in record.summary["notes"] if not _UNDEFINED.match(note)],
+            undefined=[note for note in record.summary["notes"] if _UNDEFINED.match(note)],
+            accepted_defects=[note for note in record.summary["notes"] if _ACCEPTED in note],
+            config=record.config,
+            provenance=list(_flat(record.provenance)),
+            runtimes=[(in_words(k), format_number(v, Unit.SECONDS)) for k, v in _numbers(record.summary["runtime_s"])],
+            hover={"equity": figure.hover, "candles": [one.hover for one in candles]},
+        )
     )
 
 
@@ -121,10 +117,6 @@ def write_report(run_dir: Path) -> Path:
     path = run_dir / "report.html"
     write_atomically(path, render_report(run_dir))
     return path
-
-
-def _asset(name: str) -> str:
-    return (files("agv2.backtest.report") / "templates" / name).read_text(encoding="utf-8")
 
 
 def _subtitle(record: RunRecord) -> str:
