@@ -14,6 +14,7 @@ from agv2.utils.config import (
     config_digest,
     load_config,
     parse_override,
+    require_known_files,
     save_config,
     shipped_config_dir,
 )
@@ -173,8 +174,30 @@ def test_an_unknown_file_in_the_directory_is_refused(own: Path) -> None:
 
 
 def test_a_missing_directory_is_refused(tmp_path: Path, shipped: Path) -> None:
-    with pytest.raises(ConfigError, match="there is no such directory"):
+    with pytest.raises(ConfigError, match="there is no such directory or file"):
         load_config(EncoderFile, "encoder", tmp_path / "nowhere")
+
+
+def test_one_file_will_do_and_is_laid_over_nothing_else(tmp_path: Path, shipped: Path) -> None:
+    (tmp_path / "encoder.yaml").write_text("window: 64\n")
+    (tmp_path / "costs.yaml").write_text("not: read\n")
+    path = tmp_path / "encoder.yaml"
+    assert load_config(EncoderFile, "encoder", path).window == 64
+    require_known_files(path)
+    assert load_config(CostsFile, "costs", path) == load_config(CostsFile, "costs")
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("encoders.yaml", r"no settings file has this name; did you mean encoder\.yaml\?"),
+        ("encoder.json", "a YAML file"),
+    ],
+)
+def test_one_file_of_another_name_is_refused(tmp_path: Path, shipped: Path, name: str, said: str) -> None:
+    (tmp_path / name).write_text("window: 64\n")
+    with pytest.raises(ConfigError, match=said):
+        require_known_files(tmp_path / name)
 
 
 def test_other_files_in_the_directory_are_left_alone(own: Path) -> None:

@@ -138,7 +138,7 @@ def load_config(
     Args:
         model: what the file mirrors: a `Config`, or a `SymbolConfig` whose entries are laid over `default`.
         name: file name without `.yaml`.
-        directory: holds files that differ from the shipped ones; each may hold only what differs.
+        directory: holds files that differ from the shipped ones, or is one; each may hold only what differs.
         overrides: those of other files are passed over.
 
     Raises:
@@ -147,7 +147,8 @@ def load_config(
     layers = [_Layer(f"{name}.yaml (shipped)", _read_yaml(shipped_config_dir() / f"{name}.yaml"))]
     if directory is not None:
         require_known_files(directory)
-        if (own := directory / f"{name}.yaml").is_file():
+        own = directory if directory.is_file() else directory / f"{name}.yaml"
+        if own.stem == name and own.is_file():
             layers.append(_Layer(str(own), _read_yaml(own)))
     layers += [_Layer(each.text, _nested(each.keys, each.value)) for each in overrides if each.file == name]
 
@@ -199,15 +200,20 @@ def _shipped_names() -> list[str]:
 
 
 def require_known_files(directory: Path) -> None:
-    """Refuse a settings directory that is missing or holds a YAML file of another name than the shipped ones.
+    """Refuse settings that are missing, or a YAML file of another name than the shipped ones.
+
+    Args:
+        directory: of such files, or one of them.
 
     Raises:
         ConfigError: naming the file and the nearest right name.
     """
-    if not directory.is_dir():
-        raise ConfigError(f"--config {directory}: there is no such directory")
+    if not directory.exists():
+        raise ConfigError(f"--config {directory}: there is no such directory or file")
     known = _shipped_names()
-    for path in sorted(directory.iterdir()):
+    if directory.is_file() and directory.suffix not in (".yaml", ".yml"):
+        raise ConfigError(f"--config {directory}: expected a directory of settings, or a YAML file of them")
+    for path in [directory] if directory.is_file() else sorted(directory.iterdir()):
         if path.suffix in (".yaml", ".yml") and (path.suffix == ".yml" or path.stem not in known):
             raise ConfigError(f"{path}: no settings file has this name{_nearest(path.stem, known, '.yaml')}")
 

@@ -13,7 +13,7 @@ __all__ = ["ConfigOption", "SetOption", "parse_overrides", "spread_values"]
 
 ConfigOption = Annotated[
     Path | None,
-    typer.Option("--config", metavar="DIR", help="Your settings; a missing file or key is the shipped one."),
+    typer.Option("--config", metavar="DIR", help="Your settings, or one file of them; what is missing is as shipped."),
 ]
 SetOption = Annotated[
     list[str] | None,
