@@ -221,11 +221,39 @@ def test_windows_that_do_not_agree_where_they_overlap_are_named(tmp_path: Path) 
         read_windows(tmp_path / "w.parquet", WINDOW).series()
 
 
-def test_windows_far_apart_are_no_series(tmp_path: Path) -> None:
+def test_windows_that_overlap_are_a_series_however_far_apart(tmp_path: Path) -> None:
+    stride = WINDOW - 1
+    rows = np.arange(0, N, stride)
+    apart = [WindowBatch(FEATURES[rows], RowColumns(ts_ns=LAST[rows] * 60_000_000_000))]
+    write_windows(tmp_path / "w.parquet", HEADER.model_copy(update={"stride": stride}), apart, rows.size)
+    dataset = read_windows(tmp_path / "w.parquet")
+    series = dataset.series()
+    np.testing.assert_array_equal(series.features, MATRIX[: rows[-1] + WINDOW])
+    np.testing.assert_array_equal(series.last_bars, rows + WINDOW - 1)
+    np.testing.assert_array_equal(series.columns.ts_ns, LAST[rows] * 60_000_000_000)
+    in_parts = np.concatenate([batch.features for batch in dataset.batches(rows=2)])
+    np.testing.assert_array_equal(in_parts, FEATURES[rows])
+
+
+def test_windows_of_another_stride_than_said_are_named(tmp_path: Path) -> None:
     header = HEADER.model_copy(update={"stride": 2})
     write_windows(tmp_path / "w.parquet", header, batches(), N)
-    with pytest.raises(DataError, match="2 bars apart; export with --stride 1"):
+    with pytest.raises(DataError, match="row 1: the window does not continue the one before it by 2 bars"):
         read_windows(tmp_path / "w.parquet").series()
+
+
+def test_windows_far_apart_are_no_series(tmp_path: Path) -> None:
+    header = HEADER.model_copy(update={"stride": WINDOW})
+    write_windows(tmp_path / "w.parquet", header, batches(), N)
+    with pytest.raises(DataError, match=f"lie {WINDOW} bars apart and do not overlap.* smaller --stride"):
+        read_windows(tmp_path / "w.parquet").series()
+
+
+def test_symbols_are_told_in_their_order(tmp_path: Path) -> None:
+    frame(symbol=["B"] * 3 + ["A"] * (N - 3)).write_parquet(tmp_path / "w.parquet")
+    assert read_windows(tmp_path / "w.parquet", WINDOW).symbols() == ("B", "A")
+    frame().write_parquet(tmp_path / "w.parquet")
+    assert read_windows(tmp_path / "w.parquet", WINDOW).symbols() == ()
 
 
 def test_a_series_out_of_order_is_named(tmp_path: Path) -> None:

@@ -27,9 +27,11 @@ class WindowSeries:
     """The one feature matrix that overlapping windows were cut from."""
 
     features: Float32Array
-    """(n_rows + window - 1, n_features)"""
+    """(n_bars, n_features), the bars of all windows, each once."""
     columns: RowColumns
-    """(n_rows,) of the last bar of each window, which are the last `n_rows` bars of `features`."""
+    """(n_rows,) of the last bar of each window."""
+    last_bars: IntArray
+    """(n_rows,) row of `features` that each window's last bar is: the stride apart, the last one the last of all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,18 +76,22 @@ class WindowDataset:
             first += frame.height
 
     def series(self, symbol: str | None = None) -> WindowSeries:
-        """The feature matrix behind windows of which each begins a bar after the one before it.
+        """The feature matrix behind windows that overlap: each begins the stride after the one before it.
+
+        The stride is the header's; windows of another tool begin one bar apart.
 
         Args:
             symbol: whose; None: there is only one.
 
         Raises:
-            DataError: the windows do not follow one another bar by bar, do not agree where they overlap, or are of
-                several symbols.
+            DataError: the windows do not overlap, do not follow one another in this way, do not agree where they
+                overlap, or are of several symbols.
         """
-        if self.header is not None and self.header.stride != 1:
+        stride = 1 if self.header is None else self.header.stride
+        if stride >= self.window:
             raise DataError(
-                f"{self.path}: its windows lie {self.header.stride} bars apart; export with --stride 1 to have a series"
+                f"{self.path}: its windows of {self.window:,} bars lie {stride:,} bars apart and do not overlap, so "
+                "there is no series behind them; export with a smaller --stride"
             )
         matrix: list[Float32Array] = []
         about: list[RowColumns] = []
@@ -97,7 +103,8 @@ class WindowDataset:
                 continue
             windows, columns = batch.features[rows], batch.columns.rows(rows)
             before = windows[:1] if last is None else last[None]
-            self._require_overlap(np.concatenate([before, windows[:-1]]), windows, batch.first_row + rows, last is None)
+            overlaps = np.concatenate([before, windows[:-1]])[:, stride:], windows[:, :-stride]
+            self._require_overlap(*overlaps, batch.first_row + rows, stride, is_first=last is None)
             if columns.ts_ns is not None:
                 earlier = np.concatenate([columns.ts_ns[:1] - 1 if stamp is None else [stamp], columns.ts_ns[:-1]])
                 wrong = columns.ts_ns <= earlier
@@ -105,12 +112,27 @@ class WindowDataset:
                     row = batch.first_row + int(rows[np.argmax(wrong)])
                     raise DataError(f"{self.path}: row {row}: ts is not later than in the row before; sort by ts")
                 stamp = int(columns.ts_ns[-1])
-            matrix += [*([windows[0, :-1]] if last is None else []), windows[:, -1].copy()]
+            if last is None:
+                matrix.append(windows[0, :-stride].copy())
+            matrix.append(windows[:, -stride:].reshape(-1, self.n_features).copy())
             about.append(columns)
             last = windows[-1].copy()
         if not about:
             raise DataError(f"{self.path}: no windows of {symbol}")
-        return WindowSeries(np.concatenate(matrix), RowColumns.joined(about))
+        features = np.concatenate(matrix)
+        return WindowSeries(features, RowColumns.joined(about), np.arange(self.window - 1, len(features), stride))
+
+    def symbols(self) -> tuple[str, ...]:
+        """Names in the column `symbol` in the order in which they first come; none without such a column."""
+        if "symbol" not in self.column_names:
+            return ()
+        try:
+            names = (
+                pl.scan_parquet(self.path, glob=False).select(pl.col("symbol").unique(maintain_order=True)).collect()
+            )
+        except (pl.exceptions.PolarsError, OSError) as error:
+            raise _damaged(self.path, error) from error
+        return tuple(str(name) for name in names["symbol"])
 
     def _rows_of(self, batch: WindowBatch, symbol: str | None) -> IntArray:
         names = batch.columns.symbol
@@ -122,12 +144,14 @@ class WindowDataset:
             raise DataError(f"{self.path}: windows of several symbols, {', '.join(np.unique(names))}; name one")
         return np.arange(len(batch)) if symbol is None else np.flatnonzero(names == symbol)
 
-    def _require_overlap(self, before: Float32Array, now: Float32Array, rows: IntArray, is_first: bool) -> None:
-        agree = (before[:, 1:] == now[:, :-1]).all(axis=(1, 2))
+    def _require_overlap(
+        self, before: Float32Array, now: Float32Array, rows: IntArray, stride: int, *, is_first: bool
+    ) -> None:
+        agree = (before == now).all(axis=(1, 2))
         agree[0] |= is_first
         if not agree.all():
-            row = int(rows[np.argmin(agree)])
-            raise DataError(f"{self.path}: row {row}: the window does not continue the one before it by one bar")
+            row, by = int(rows[np.argmin(agree)]), "one bar" if stride == 1 else f"{stride} bars"
+            raise DataError(f"{self.path}: row {row}: the window does not continue the one before it by {by}")
 
     def _frames(self, most: int) -> Iterator[pl.DataFrame]:
         scan = pl.scan_parquet(self.path, glob=False).select(self.column_names)
