@@ -175,3 +175,13 @@ def test_the_class_of_a_market_is_learnt_for_those_trained_on_alone() -> None:
     learnt = pretrain([gold, ether], TINY.model_copy(update=FAST), steps=60, seed=7).encoder.asset_classes.detach()
     assert learnt.any(dim=1).tolist() == [False, True, True, False, False]
     assert not torch.equal(learnt[1], learnt[2])
+
+
+def test_a_quantile_head_without_weight_needs_no_returns() -> None:
+    series = replace(a_series(), future=np.full((1200, len(TINY.horizons)), np.nan))
+    with pytest.raises(DataError, match="no forward return is known"):
+        pretrain([series], TINY, 2, 7)
+    weights = TINY.head_weights.model_copy(update={"quantiles": 0.0})
+    trained = pretrain([series], TINY.model_copy(update={"head_weights": weights}), 2, 7)
+    assert "quantiles" not in {score.head for score in trained.scores}
+    assert all(np.isfinite(weight).all() for weight in trained.arrays().values())

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -172,14 +173,19 @@ def unconditional_targets(
         config: quantile levels.
 
     Raises:
-        DataError: no row knows its return over some horizon.
+        DataError: no row knows its return over some horizon, and the quantile head has a weight.
     """
     taught = [(one, slice(part.start, part.stop)) for one, part in zip(series, train, strict=True)]
     future = np.concatenate([one.future[part] for one, part in taught])
-    if not np.isfinite(future).any(axis=0).all():
+    if np.isfinite(future).any(axis=0).all():
+        quantiles = np.nanquantile(future, config.quantile_levels, axis=0).T
+    elif config.head_weights.quantiles > 0.0:
         raise DataError("no forward return is known for some horizon among the training rows")
+    else:  # nobody asks; of returns in their own volatility this is as near as one can get
+        normal = [NormalDist().inv_cdf(level) for level in config.quantile_levels]
+        quantiles = np.tile(normal, (len(config.horizons), 1))
     return UnconditionalTargets(
-        quantiles=np.nanquantile(future, config.quantile_levels, axis=0).T,
+        quantiles=quantiles,
         regime_shares=class_shares(np.concatenate([one.regime[part] for one, part in taught])),
         pattern_shares=class_shares(np.concatenate([one.pattern[part] for one, part in taught])),
         turn_shares=turn_shares(np.concatenate([one.reacted[part] for one, part in taught])),
