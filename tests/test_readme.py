@@ -54,7 +54,7 @@ def run_smoke(words: list[str], directory: Path, login: Mapping[str, str] | None
 
 def test_every_command_is_of_a_kind_that_a_test_here_runs() -> None:
     assert len(COMMANDS) >= 8
-    kinds = ("agv2 ", "python bootstrap.py ", TEST_COMMAND)
+    kinds = ("agv2 ", "python scripts/", "python bootstrap.py ", TEST_COMMAND)
     assert [command for command in COMMANDS if not command.startswith(kinds)] == []
 
 
@@ -93,16 +93,22 @@ def write_metatrader_export(path: Path) -> None:
 def test_the_agv2_commands_work_in_the_order_shown(tmp_path: Path) -> None:
     agv2 = shutil.which("agv2", path=os.path.dirname(sys.executable))
     assert agv2
-    commands = [command for command in COMMANDS if command.startswith("agv2 ")]
+    commands = [command for command in COMMANDS if command.startswith(("agv2 ", "python scripts/"))]
+    for name in ("config", "scripts"):  # the page's reader is in a copy of the repository
+        (tmp_path / name).symlink_to(ROOT / name)
     write_metatrader_export(tmp_path / "exports/XAUUSD_M15_2025.csv")
     with venue() as login:
         for command in commands:
-            run_smoke([agv2, *shlex.split(command)[1:]], tmp_path, login)
+            program = agv2 if command.startswith("agv2 ") else sys.executable
+            run_smoke([program, *shlex.split(command)[1:]], tmp_path, login)
     assert (tmp_path / "gold.html").is_file()
     assert len(read_bars(tmp_path / "bars/XAUUSD_1h.parquet").bars) > 2000
     for name in re.findall(r"--out (runs/\S+)", "\n".join(commands)):
         assert (tmp_path / name / "report.html").is_file()
         assert (tmp_path / name / "summary.json").is_file()
+    for name in re.findall(r"--out (encoders/\S+)", "\n".join(commands)):
+        assert (tmp_path / name / "evidence.html").is_file()
+        assert (tmp_path / name / "evidence.json").is_file()
 
 
 @pytest.mark.timeout(600)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +31,16 @@ from agv2.models.pretraining import PretrainedEncoder, pretrain
 from agv2.models.training_log import TrainingLook
 from agv2.models.training_rows import TrainingSeries, validation_starts
 
-__all__ = ["FoldEncoder", "fit_encoder", "make_tapes", "observation_layout", "one_pass_deviation", "training_data"]
+__all__ = [
+    "FoldEncoder",
+    "fit_encoder",
+    "linear_inputs",
+    "make_tapes",
+    "observation_layout",
+    "one_pass_deviation",
+    "training_data",
+    "training_series",
+]
 
 
 Report = Callable[[float, str], None]
@@ -76,7 +86,7 @@ def fit_encoder(
         shown = (f"{name} {loss:.3f}/{look.selection.get(name, float('nan')):.3f}" for name, loss in losses.items())
         report(step / total, f"trained/selecting: {', '.join(shown)}")
 
-    inputs = _linear_inputs(markets[0].features.columns)
+    inputs = linear_inputs(markets[0].features.columns)
     progress = on_step if tracked is None else tracked.watching(on_step)
     pretrained = pretrain(
         series, settings.encoder, steps, seed, progress, inputs, checkpoints, costly_baselines=costly_baselines
@@ -105,13 +115,13 @@ def training_data(
     stamps = [market.bars.ts_ns[rows] for market, rows in zip(markets, warm, strict=True)]
     validation_ns, _ = validation_starts(stamps, settings.encoder)
     series = [
-        _training_series(market, rows, normalizer, settings, validation_ns)
+        training_series(market, rows, normalizer, settings, (validation_ns,))
         for market, rows in zip(markets, warm, strict=True)
     ]
     return normalizer, series
 
 
-def _linear_inputs(columns: Sequence[FeatureColumn]) -> LinearInputs:
+def linear_inputs(columns: Sequence[FeatureColumn]) -> LinearInputs:
     """Features for the linear parts of the heads: the bar's own timeframe, and its levels for patterns alone.
 
     On ten development files context timeframes and the heat map made every head worse on later bars than leaving them
@@ -129,8 +139,8 @@ def _warm_bars(fold: Fold, settings: Settings) -> slice:
     return slice(fold.train_lo - (settings.encoder.window - 1), fold.train_hi)
 
 
-def _training_series(
-    market: PreparedMarket, warm: slice, normalizer: Normalizer, settings: Settings, validation_ns: int
+def training_series(
+    market: PreparedMarket, warm: slice, normalizer: Normalizer, settings: Settings, regimes_from_ns: Sequence[int]
 ) -> TrainingSeries:
     """What the encoder learns from in one market: scaled features and the targets that look ahead of them.
 
@@ -139,13 +149,14 @@ def _training_series(
         warm: training bars with complete features.
         normalizer: fitted on training bars.
         settings: the encoder's horizons.
-        validation_ns: open of the first bar of the encoder's own validation.
+        regimes_from_ns: opens of bars, rising, from which on regimes are made apart: they are relative to all the bars
+            that they are made from, and bars that validate may tell those before them nothing.
     """
     past = market.bars.slice(0, warm.stop)
     sigma = market.features.sigma[: warm.stop]
-    # Regimes are relative to all the bars they are made from, so the encoder's validation bars get theirs apart.
-    split = int(np.searchsorted(past.ts_ns, validation_ns))
-    regime = np.concatenate([regime_labels(past.close[part], sigma[part]) for part in (np.s_[:split], np.s_[split:])])
+    edges = [0, *np.searchsorted(past.ts_ns, regimes_from_ns).tolist(), len(past)]
+    parts = [slice(first, stop) for first, stop in pairwise(edges)]
+    regime = np.concatenate([regime_labels(past.close[part], sigma[part]) for part in parts])
     levels = Levels(*(each[: warm.stop] for each in market.features.levels))
     drawn = np.stack([levels.above, levels.below], axis=1)
     is_drawn = np.stack([levels.above_strength, levels.below_strength], axis=1) > 0.0

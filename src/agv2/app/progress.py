@@ -1,13 +1,13 @@
 """What a person sees while a run works: the stage, the fold and the time left."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from types import TracebackType
 from typing import NamedTuple
 
 import structlog
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TaskProgressColumn, TextColumn
 from rich.text import Text
 
@@ -31,6 +31,18 @@ class _TimeLeft(ProgressColumn):
         return Text(f"{_clock(elapsed * (1.0 - done) / done)} left", style="cyan")
 
 
+class _Bar(Progress):
+    """A bar with something below it."""
+
+    below: RenderableType | None = None
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        """The bar, then what is below it."""
+        yield from super().get_renderables()
+        if self.below is not None:
+            yield self.below
+
+
 class RunProgress:
     """One line that moves on a terminal, one line per stage elsewhere; on standard error either way."""
 
@@ -47,7 +59,7 @@ class RunProgress:
         self._console = Console(stderr=True)
         self._quiet = quiet
         self._live = not quiet and self._console.is_terminal
-        self._bar = Progress(
+        self._bar = _Bar(
             SpinnerColumn(),
             TextColumn("{task.description}"),
             BarColumn(),
@@ -89,7 +101,10 @@ class RunProgress:
         self._bar.update(self._task, description=label, detail="")
         self._current = self._weights[label]
         began = time.monotonic()
-        yield self
+        try:
+            yield self
+        finally:
+            self._bar.below = None
         self.seconds[label] = time.monotonic() - began
         structlog.get_logger().info("stage finished", stage=label, seconds=round(self.seconds[label], 3))
         self._done += self._current
@@ -102,9 +117,20 @@ class RunProgress:
         """Show how far the current stage is, 0 to 1, and a few words on how it goes."""
         self._bar.update(self._task, completed=self._done + self._current * min(max(fraction, 0.0), 1.0), detail=detail)
 
+    def show(self, below: RenderableType, line: str) -> None:
+        """Show something that changes now and then: below the bar on a terminal, as a line elsewhere.
+
+        Args:
+            below: until the stage ends, or something else is shown.
+            line: the same in a line; empty where it has been said.
+        """
+        self._bar.below = below
+        if line:
+            self._say(line)
+
     def _say(self, line: str) -> None:
         if not self._quiet and not self._live:
-            self._console.print(line, highlight=False)
+            self._console.print(line, highlight=False, soft_wrap=True)
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from agv2.utils.clock import Clock, SystemClock
 from agv2.utils.config import Override
 from agv2.utils.environment import load_environment
 
-__all__ = ["RunPlan", "RunRequest", "make_plan"]
+__all__ = ["SMOKE_BARS", "RunPlan", "RunRequest", "least_training_bars", "make_plan"]
 
 SMOKE_BARS = 3000
 _SMOKE_TRAIN_FRAC = 0.85
@@ -116,7 +116,7 @@ def _cut_folds(
         horizon=settings.label_reach,
         embargo_bars=settings.backtest.embargo_bars,
         mode=settings.backtest.window,
-        min_train_bars=_least_training_bars(settings),
+        min_train_bars=least_training_bars(settings),
     )
     if len(markets) > 1:
         stamps = [market.bars.ts_ns for market in markets]
@@ -129,8 +129,10 @@ def _cut_folds(
         raise DataError(f"{market.path}: {error}") from None
 
 
-def _least_training_bars(settings: Settings) -> int:
+def least_training_bars(settings: Settings) -> int:
     """Bars with a whole window that the encoder's purged split needs, with a little room."""
     encoder = settings.encoder
-    purged = encoder.window + settings.label_reach + encoder.embargo_bars
-    return int((purged + 80) / (1.0 - encoder.validation_fraction)) + 1
+    reach = settings.label_reach
+    to_train = (encoder.window + reach + encoder.embargo_bars + 80) / (1.0 - encoder.validation_fraction)
+    to_select = 2.0 * (reach + 1) / encoder.validation_fraction  # half of the validation bars, less the reach
+    return int(max(to_train, to_select)) + 1

@@ -17,6 +17,7 @@ from agv2.app.cli import demo, leakcheck, run
 from agv2.app.cli.data import group as data
 from agv2.app.cli.features import group as features
 from agv2.app.cli.options import spread_values
+from agv2.app.cli.train import group as train
 from agv2.core.errors import AGV2Error
 
 __all__ = ["main"]
@@ -37,6 +38,7 @@ app.command(name="run")(run.run)
 app.command(name="leakcheck")(leakcheck.leakcheck)
 app.add_typer(data.app, name="data")
 app.add_typer(features.app, name="features")
+app.add_typer(train.app, name="train")
 
 
 def _print_version(wanted: bool) -> None:
@@ -64,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         SystemExit: always; 0 ok, 1 error, 2 usage, 130 interrupted.
     """
     words = list(sys.argv[1:] if argv is None else argv)
-    if words[:1] in (["run"], ["leakcheck"]) or words[:2] == ["features", "export"]:
+    if words[:1] in (["run"], ["leakcheck"]) or words[:2] in (["features", "export"], ["train", "encoder"]):
         words = spread_values(words, "--bars", "--symbol")
     try:
         app(words, prog_name="agv2")
@@ -72,7 +74,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         _fail(str(error), error)
     except SystemExit as leaving:
         if leaving.code == _INTERRUPTED:
-            hint = "; continue with the same command and --resume" if words[:1] == ["run"] else ""
+            hint = "; continue with the same command and --resume" if words[:1] in (["run"], ["train"]) else ""
             sys.stderr.write(f"agv2: interrupted{hint}\n")
         raise
     except Exception as error:  # noqa: BLE001 - the last door: a person gets a line, not a stack

@@ -1,0 +1,1 @@
+"""`agv2 train`: the stages of a run that learn, one by one."""

@@ -1,0 +1,1 @@
+"""The evidence on an encoder as one HTML page."""
