@@ -20,6 +20,7 @@ TINY = EncoderConfig(
     mask_span=4,
     evaluations=4,
     dropout=0.1,
+    learning_rate=1e-3,  # a tiny network has few steps to learn in
 )
 N_FEATURES = 4
 SMALL = {

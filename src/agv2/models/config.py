@@ -50,7 +50,7 @@ class EncoderConfig(Config):
     masked_chunks: Fraction = 0.25
     head_weights: HeadWeights = HeadWeights()
     head_weighting: Literal["fixed", "uncertainty"] = "fixed"
-    learning_rate: Annotated[float, Field(gt=0.0)] = 1e-3
+    learning_rate: Annotated[float, Field(gt=0.0)] = 3e-4
     weight_decay: Weight = 0.01
     gradient_norm: Annotated[float, Field(gt=0.0)] = 1.0
     chunk: PositiveInt = 1024
