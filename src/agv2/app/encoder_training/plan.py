@@ -78,7 +78,7 @@ class EncoderPlan:
         normalizer: of the features, fitted on the bars that teach.
         features: name and lookback of each column, in order; 0 where a file of windows does not say.
         data_digest: of bars or windows.
-        linear_inputs: (n_features,) features for the heads' linear parts; None for all.
+        linear_inputs: features for the heads' linear parts; None for all.
         spans: per symbol which bars these are.
         holdout_frac: share of the bars that was to be held out.
         purge_bars: left out before these.
