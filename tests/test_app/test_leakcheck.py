@@ -85,7 +85,8 @@ def test_nothing_leaks_across_a_change_of_summer_time(settings: Settings) -> Non
 def test_nothing_shipped_leaks_in_the_full_check(settings: Settings) -> None:
     report = leakcheck(gappy_bars(3_500, "1h"), settings, seed=7)
     assert report.leaks == ()
-    assert {stage.name: stage.comparisons // stage.columns for stage in report.stages}["fitted encoder"] == 5
+    seen = {stage.name: stage.comparisons // stage.columns for stage in report.stages}
+    assert seen["fitted encoder"] == seen["cross-fitted predictions"] == 5
 
 
 @pytest.mark.parametrize("context", [0, 1])
@@ -155,18 +156,22 @@ def test_a_leak_early_on_the_path_is_seen_in_what_follows(
     assert stages <= {stage.name for stage in report.stages if stage.leaks}
 
 
-def _fitted_with_a_glance_ahead(markets: Any, folds: Any, settings: Any, steps: int, seed: int, report: Any) -> Any:
+def _fitted_with_a_glance_ahead(
+    markets: Any, folds: Any, settings: Any, steps: int, seed: int, report: Any, **rest: Any
+) -> Any:
     """Training that chooses its seed by the last bar of the file, which is none of its training bars."""
-    return fit_encoder(markets, folds, settings, steps, seed + int(markets[0].bars.close[-1] * 1e6) % 1_000, report)
+    seed += int(markets[0].bars.close[-1] * 1e6) % 1_000
+    return fit_encoder(markets, folds, settings, steps, seed, report, **rest)
 
 
 @pytest.mark.parametrize("fit", [fit_encoder, _fitted_with_a_glance_ahead])
+@pytest.mark.parametrize("name", ["fitted encoder", "cross-fitted predictions"])
 def test_training_itself_is_compared_bit_for_bit(
-    fit: Callable[..., FoldEncoder], settings: Settings, monkeypatch: pytest.MonkeyPatch
+    name: str, fit: Callable[..., FoldEncoder], settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(leakcheck_stages, "fit_encoder", fit)
-    bars, settings = gappy_bars(2_100, "5m"), replace(settings, encoder=short_window(settings.encoder))
-    (stage,) = (stage for stage in fold_stages(bars, settings, 7, fit=True) if stage.name == "fitted encoder")
+    bars, settings = gappy_bars(2_900, "5m"), replace(settings, encoder=short_window(settings.encoder))
+    (stage,) = (stage for stage in fold_stages(bars, settings, 7, fit=True) if stage.name == name)
     report = check_leaks(bars, [stage], 1, 0, [Perturbation.NOISE])
     assert report.columns > 40
     assert bool(report.leaks) == (fit is not fit_encoder)
@@ -261,14 +266,14 @@ def test_the_fewest_bars_that_a_run_accepts_are_enough(
 
 
 def test_bars_too_few_for_the_window_are_checked_with_a_shorter_one(settings: Settings) -> None:
-    bars = gappy_bars(1_700, "5m")
+    bars = gappy_bars(1_730, "5m")
     few = replace(settings, encoder=short_window(settings.encoder).model_copy(update={"window": 66}))
     assert bars_needed(bars.timeframe, few) <= len(bars) < bars_needed(bars.timeframe, settings)
     report = leakcheck(bars, settings, 7)
     assert report.leaks == ()
     needed = bars_needed(bars.timeframe, settings)
     assert report.notes == (
-        f"1,700 bars of 5m are too few for the encoder's window of 512, which needs {needed:,}: checked with a window "
+        f"1,730 bars of 5m are too few for the encoder's window of 512, which needs {needed:,}: checked with a window "
         "of 66",
     )
 

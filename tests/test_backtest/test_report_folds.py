@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from agv2.backtest.report.folds import fold_rows, head_rows
+from agv2.backtest.report.folds import cross_fit_rows, fold_rows, head_rows
+from agv2.backtest.report.page import render_report
 from agv2.backtest.report.reading import read_run
 from tests.run_directory import write_run_directory
 
@@ -59,3 +60,23 @@ def test_the_loss_of_a_baseline_is_the_mean_of_the_folds_that_fitted_it(run_dir:
     path.write_text(json.dumps(fold))
     quantiles = next(row for row in head_rows(read_run(run)) if row.head == "Quantiles")
     assert quantiles.baselines == "Unconditional 0.2602, GARCH-t 0.2400, HAR quantiles 0.2419"
+
+
+def test_cross_fitted_predictions_stand_beside_in_sample_ones(run_dir: Path) -> None:
+    rows = {row.head: row for row in cross_fit_rows(read_run(run_dir))}
+    assert "Reconstruction" not in rows, "the policy does not read it"
+    regime = rows["Regime"]
+    assert (regime.in_sample, regime.cross_fitted, regime.later) == ("0.8100", "0.8449", "0.8710")
+    assert regime.excess == "+4.3\u202f%"
+
+
+def test_a_run_without_cross_fitting_shows_none(run_dir: Path, tmp_path: Path) -> None:
+    bare = Path(shutil.copytree(run_dir, tmp_path / "run"))
+    for path in bare.glob("folds/*/fold.json"):
+        fold = json.loads(path.read_text())
+        for head in fold["encoder"]:
+            head["cross_fitted_score"] = None
+        path.write_text(json.dumps(fold))
+    assert cross_fit_rows(read_run(bare)) == []
+    assert "What the policy was trained on" not in render_report(bare)
+    assert "What the policy was trained on" in render_report(run_dir)

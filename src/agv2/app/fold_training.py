@@ -10,6 +10,7 @@ import numpy as np
 from agv2.app.embedding_cache import EmbeddingCache
 from agv2.app.market_preparation import PreparedMarket
 from agv2.app.settings import Settings
+from agv2.app.training_parts import training_parts
 from agv2.app.training_tracking import TrackedTraining
 from agv2.backtest.tape import MarketTape
 from agv2.backtest.walk_forward import Fold
@@ -24,10 +25,12 @@ from agv2.features.support_resistance import Levels
 from agv2.models.bar_basis import LinearInputs
 from agv2.models.config import EncoderConfig
 from agv2.models.embedding import embed_history
+from agv2.models.head_outputs import HeadOutputs
 from agv2.models.heads import LEVEL_BANDS, PATTERNS, REGIMES
 from agv2.models.normalizer import Normalizer
 from agv2.models.pass_deviation import PassDeviation, pass_deviation
 from agv2.models.pretraining import PretrainedEncoder, pretrain
+from agv2.models.training_blocks import TrainingBlock
 from agv2.models.training_log import TrainingLook
 from agv2.models.training_rows import TrainingSeries, validation_starts
 
@@ -36,6 +39,7 @@ __all__ = [
     "fit_encoder",
     "linear_inputs",
     "make_tapes",
+    "market_outputs",
     "observation_layout",
     "one_pass_deviation",
     "training_data",
@@ -65,6 +69,7 @@ def fit_encoder(
     checkpoints: Path | None = None,
     tracked: TrackedTraining | None = None,
     *,
+    left_out: TrainingBlock | None = None,
     costly_baselines: bool = False,
 ) -> FoldEncoder:
     """Labels, normaliser and encoder from each market's training bars, and from no later bar.
@@ -78,9 +83,10 @@ def fit_encoder(
         report: told after every step, with the losses of each head in training and on the selection rows.
         checkpoints: directory from which an interrupted training goes on; None: none is kept.
         tracked: told every look and the scores as well.
+        left_out: bars to predict later, which neither input nor target of the encoder's training reads; None for none.
         costly_baselines: whether the heads are compared with GARCH and boosted trees too.
     """
-    normalizer, series = training_data(markets, folds, settings)
+    normalizer, series = training_data(markets, folds, settings, left_out)
 
     def on_step(step: int, total: int, losses: Mapping[str, float], look: TrainingLook) -> None:
         shown = (f"{name} {loss:.3f}/{look.selection.get(name, float('nan')):.3f}" for name, loss in losses.items())
@@ -97,7 +103,7 @@ def fit_encoder(
 
 
 def training_data(
-    markets: Sequence[PreparedMarket], folds: Sequence[Fold], settings: Settings
+    markets: Sequence[PreparedMarket], folds: Sequence[Fold], settings: Settings, left_out: TrainingBlock | None = None
 ) -> tuple[Normalizer, list[TrainingSeries]]:
     """Everything that training sees: the normaliser, and each market's scaled features and targets.
 
@@ -105,19 +111,24 @@ def training_data(
         markets: prepared markets.
         folds: of each market; only its training range is read, and the bars of the window before it.
         settings: encoder settings.
+        left_out: a block of the training bars that no series touches. The normaliser is that of all training bars
+            nevertheless: it holds two numbers a feature and nothing of any target, and the policy reads embeddings
+            and predictions of one scale.
+
+    Returns:
+        The normaliser, and a series a market; with `left_out` up to two, of the bars before and after it.
     """
     normalizer = Normalizer.fit(
         np.concatenate(
             [market.features.values[fold.train_lo : fold.train_hi] for market, fold in zip(markets, folds, strict=True)]
         )
     )
-    warm = [_warm_bars(fold, settings) for fold in folds]
-    stamps = [market.bars.ts_ns[rows] for market, rows in zip(markets, warm, strict=True)]
-    validation_ns, _ = validation_starts(stamps, settings.encoder)
-    series = [
-        training_series(market, rows, normalizer, settings, (validation_ns,))
-        for market, rows in zip(markets, warm, strict=True)
-    ]
+    parts = training_parts(markets, folds, settings, left_out)
+    validation_ns, _ = validation_starts([part.ts_ns for part in parts], settings.encoder)
+    series = []
+    for market, bars, is_after_block in parts:
+        apart_ns = sorted([validation_ns, *([int(market.bars.ts_ns[bars.start])] if is_after_block else [])])
+        series.append(training_series(market, slice(bars.start, bars.stop), normalizer, settings, apart_ns))
     return normalizer, series
 
 
@@ -132,11 +143,6 @@ def linear_inputs(columns: Sequence[FeatureColumn]) -> LinearInputs:
     level = np.array([column.spec.reads is Reads.LEVELS for column in columns])
     names = [column.name for column in columns]
     return LinearInputs(own & ~level, own & level, (names.index("level_above"), names.index("level_below")))
-
-
-def _warm_bars(fold: Fold, settings: Settings) -> slice:
-    """Training bars, which begin no earlier than the first decision, and those before that the first window reads."""
-    return slice(fold.train_lo - (settings.encoder.window - 1), fold.train_hi)
 
 
 def training_series(
@@ -205,7 +211,7 @@ def make_tapes(
         cache: where embeddings of long histories are kept; None: everything is computed.
     """
     return [
-        market.tape(stop, _market_rows(market, stop, encoder, cache))
+        market.tape(stop, market_outputs(market, stop, encoder, cache).rows())
         for market, stop in zip(markets, stops, strict=True)
     ]
 
@@ -228,12 +234,20 @@ def _scaled(market: PreparedMarket, stop: int, encoder: FoldEncoder) -> Float32A
     return encoder.normalizer.transform(market.features.values[market.features.warmup : stop])
 
 
-def _market_rows(market: PreparedMarket, stop: int, encoder: FoldEncoder, cache: EmbeddingCache | None) -> Float32Array:
-    warmup = market.features.warmup
+def market_outputs(
+    market: PreparedMarket, stop: int, encoder: FoldEncoder, cache: EmbeddingCache | None = None
+) -> HeadOutputs:
+    """What the encoder says at every bar before `stop`; NaN before the first decision.
+
+    Args:
+        market: prepared market.
+        stop: first bar that is left out.
+        encoder: of a fold.
+        cache: as for `make_tapes`.
+    """
     scaled, pretrained = _scaled(market, stop, encoder), encoder.pretrained
     if cache is None:
-        outputs = embed_history(pretrained.encoder, pretrained.heads, scaled, market.asset_class)
+        said = embed_history(pretrained.encoder, pretrained.heads, scaled, market.asset_class)
     else:
-        outputs = cache.outputs(pretrained, scaled, market.asset_class, market.bars.symbol)
-    rows = outputs.rows()
-    return np.concatenate([np.full((warmup, rows.shape[1]), np.nan, dtype=np.float32), rows])
+        said = cache.outputs(pretrained, scaled, market.asset_class, market.bars.symbol)
+    return said.after(market.features.warmup)

@@ -33,7 +33,7 @@ class _Extent(NamedTuple):
     """Of the features, all over the history."""
 
 
-_FULL, _QUICK = _Extent(1_000, 10, 400), _Extent(160, 3, 120)
+_FULL, _QUICK = _Extent(1_200, 10, 400), _Extent(160, 3, 120)
 _MOST_BARS = 60_000
 """Whose features are computed for the sake of the check alone."""
 

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 # The run's own functions, so that what is checked is what trains.
+from agv2.app.cross_fitting import cross_fitted_outputs, taught_rows
 from agv2.app.fold_training import FoldEncoder, fit_encoder, make_tapes, observation_layout, training_data
 from agv2.app.market_preparation import PreparedMarket, as_known_after, market_of
 from agv2.app.settings import Settings
@@ -28,7 +29,8 @@ from agv2.models.masked_model import MaskedModel
 from agv2.models.policy import PolicyNetwork
 from agv2.models.pretraining import PretrainedEncoder
 from agv2.models.training_batches import training_batch
-from agv2.models.training_rows import MIN_ROWS, TrainingSeries
+from agv2.models.training_blocks import TrainingBlock, training_blocks
+from agv2.models.training_rows import TrainingSeries
 from agv2.rl.policy_adapter import TorchPolicy
 from agv2.rl.trading_policy import head_log_probs
 from agv2.utils.seeding import spawn_seed
@@ -44,7 +46,9 @@ _NARROW_CHANNELS = 8
 _NARROW = {"embedding_dim": 16, "head_channels": 8}
 _SHORT_WINDOW = 66
 _FITTED_WINDOW = 10
+_FITTED_VALIDATION = 0.45  # so that a few hundred bars hold rows to train, select and score by
 _STEPS = 2
+_BLOCKS = 2
 
 
 def first_decision(timeframe: Timeframe, encoder: EncoderConfig) -> int:
@@ -108,7 +112,7 @@ def fold_stages(bars: Bars, settings: Settings, seed: int, *, fit: bool) -> tupl
         *feature_stages(bars.timeframe, market.instrument.calendar, lambda bars: market_at(bars).features),
         Stage("normaliser", normalised, fitted_bars=test_lo),
         Stage("training windows", windows, fitted_bars=test_lo),
-        *(_fitting(market_at, fold, settings, seed) if fit else ()),
+        *(_fitting(market_at, bars, fold, settings, seed) if fit else ()),
         Stage("embedding", lambda bars: Columns(market_names, embedded_of(bars).market_rows), TOLERANCE, lookback),
         *decision_stages(embedded_of, policy, layout, _is_settled(policy.network), lookback, TOLERANCE),
         *account_stages(unembedded, test_lo, seed),
@@ -138,25 +142,43 @@ def _windows(
 
 
 def _fitting(
-    market_at: Callable[[Bars], PreparedMarket], fold: Fold, settings: Settings, seed: int
+    market_at: Callable[[Bars], PreparedMarket], bars: Bars, fold: Fold, settings: Settings, seed: int
 ) -> tuple[Stage, ...]:
-    """The weights of a small encoder after a few steps of a run's own training; none if the bars are too few for that.
+    """Small encoders after a few steps of a run's own training, as far as the bars are enough for that.
 
-    A row a bar says the same again: each tensor by one sum of its numbers with fixed weights.
+    Of the fold's encoder all weights: a row a bar says the same again, each tensor by one sum of its numbers with fixed
+    weights. Of those that cross-fit, what they say of the bars that each was not fitted on.
     """
-    small = short_window(settings.encoder, _FITTED_WINDOW).model_copy(update={"chunk": 64, "batch_chunks": 1})
-    left = (fold.train_hi - fold.train_lo) * (1.0 - small.validation_fraction)
-    if left - (small.window + settings.label_reach + small.embargo_bars) <= MIN_ROWS:
-        return ()
+    changes = {"chunk": 64, "batch_chunks": 1, "validation_fraction": _FITTED_VALIDATION}
+    small = short_window(settings.encoder, _FITTED_WINDOW).model_copy(update=changes)
     few = replace(settings, encoder=small)
+    blocks = training_blocks([bars.ts_ns[fold.train_lo : fold.train_hi]], _BLOCKS, settings.label_reach)
+
+    def can_fit(left_out: TrainingBlock | None) -> bool:
+        return taught_rows([market_at(bars)], [fold], few, left_out) > 0
+
+    def fitted(bars: Bars, left_out: TrainingBlock | None) -> FoldEncoder:
+        return fit_encoder([market_at(bars)], [fold], few, _STEPS, seed, lambda *_: None, left_out=left_out)
 
     def fit(bars: Bars) -> Columns:
-        arrays = fit_encoder([market_at(bars)], [fold], few, _STEPS, seed, lambda *_: None).pretrained.arrays()
+        arrays = fitted(bars, None).pretrained.arrays()
         generator = np.random.default_rng(0)
         sums = [float(each.ravel().astype(np.float64) @ generator.normal(size=each.size)) for each in arrays.values()]
         return Columns(tuple(arrays), np.tile(sums, (len(bars), 1)))
 
-    return (Stage("fitted encoder", fit, fitted_bars=fold.test_lo, is_costly=True),)
+    def cross_fit(bars: Bars) -> Columns:
+        others = [fitted(bars, block) for block in blocks]
+        (outputs,) = cross_fitted_outputs([market_at(bars)], [fold], others[0], blocks, others)
+        rows = np.full((len(bars), observation_layout(small).market_size), np.nan)
+        rows[: fold.train_hi] = outputs.rows()
+        return Columns(observation_names(observation_layout(small))[: rows.shape[1]], rows)
+
+    stages = []
+    if can_fit(None):
+        stages.append(Stage("fitted encoder", fit, fitted_bars=fold.test_lo, is_costly=True))
+    if all(can_fit(block) for block in blocks):
+        stages.append(Stage("cross-fitted predictions", cross_fit, fitted_bars=fold.test_lo, is_costly=True))
+    return tuple(stages)
 
 
 def _random_encoder(config: EncoderConfig, n_features: int, seed: int) -> PretrainedEncoder:

@@ -73,6 +73,7 @@ def write_fold_facts(plan: RunPlan, walked: Walked) -> None:
                     "head": score.head, "measure": score.measure, "score": score.score, "baseline": score.baseline,
                     "baseline_name": score.baseline_name, "baselines": score.baselines, "beats": score.beats,
                     "train_score": _known(score.train_score), "validation_score": _known(score.validation_score),
+                    "cross_fitted_score": fact.cross_fitted.get(score.head),
                 }
                 for score in fact.heads
             ],

@@ -142,6 +142,7 @@ def _summary(
         notes.append("encoder: heads are not compared with GARCH and boosted trees; profile standard does that")
     if plan.profile.seeds > 1:
         notes.append(f"policy: the {plan.profile.seeds} seeds of a fold trade and ship as one ensemble")
+    notes.extend(_cross_fit_note(facts))
     return Summary(
         symbols=[market.bars.symbol for market in plan.markets],
         profile=plan.profile_name,
@@ -156,6 +157,26 @@ def _summary(
         notes=notes,
         runtime_s=seconds,
     )
+
+
+def _cross_fit_note(facts: Sequence[FoldFacts]) -> list[str]:
+    """What cross-fitting changed in the predictions that the policies were trained on; none where it was off."""
+    pairs = [
+        (score, fold.cross_fitted["quantiles"])
+        for fold in facts
+        for score in fold.heads
+        if score.head == "quantiles" and "quantiles" in fold.cross_fitted
+    ]
+    if not pairs:
+        return []
+    inside, crossed, later = (
+        math.fsum(values) / len(pairs)
+        for values in zip(*((score.train_score, loss, score.score) for score, loss in pairs), strict=True)
+    )
+    return [
+        "policy: the head predictions that it is trained on are cross-fitted; those of quantiles lose "
+        f"{crossed:.4f} there, in-sample ones {inside:.4f}, the encoder's on later bars {later:.4f}"
+    ]
 
 
 def _head_means(facts: Sequence[FoldFacts]) -> dict[str, HeadScore]:

@@ -3,9 +3,10 @@
 import functools
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from agv2.app.cross_fitting import cross_fit_blocks
 from agv2.app.market_preparation import PreparedMarket, as_known_after, prepare_markets
 from agv2.app.settings import Settings, load_settings, require_known_symbols
 from agv2.app.training_tracking import TrainingTracker, open_tracker
@@ -14,6 +15,7 @@ from agv2.backtest.trial_ledger import Trial, data_digest
 from agv2.backtest.walk_forward import Fold, portfolio_walk_forward, walk_forward
 from agv2.core.errors import DataError
 from agv2.data.bars_file import symbol_of
+from agv2.models.training_blocks import TrainingBlock
 from agv2.utils.clock import Clock, SystemClock
 from agv2.utils.config import Override
 from agv2.utils.environment import load_environment
@@ -60,6 +62,14 @@ class RunPlan:
     tracker: TrainingTracker | None = None
     """Where trainings are told to; None unless that is switched on."""
 
+    def blocks_of(self, folds: Sequence[Fold]) -> tuple[TrainingBlock, ...]:
+        """The blocks in which the head predictions of these training bars are cross-fitted; none where that is off.
+
+        Args:
+            folds: of each market.
+        """
+        return cross_fit_blocks(self.markets, folds, self.settings, self.profile.cross_fit_blocks)
+
     @property
     def initial_equity(self) -> float:
         """Money in each book at the start."""
@@ -86,10 +96,6 @@ def make_plan(request: RunRequest) -> RunPlan:
     notes = [note for market in known for note in market.notes]
     if smoke:
         notes.append(f"AGV2_SMOKE=1: at most {SMOKE_BARS} bars, one fold and a few updates; nothing here is a result")
-    notes.append(
-        "policy: its training bars are among the encoder's, so the head predictions it learns from are in-sample; "
-        "they are not cross-fitted yet"
-    )
     if not settings.encoder.exact_in_one_pass:
         notes.append(
             f"encoder {settings.encoder.backbone}: its embeddings of a history are close to those of single windows, "
@@ -102,7 +108,23 @@ def make_plan(request: RunRequest) -> RunPlan:
         config_digest=settings.digest([market.bars.symbol for market in known], profile_name),
         seed=request.seed,
     )
-    return RunPlan(request, settings, profile_name, profile, known, folds, trial, tuple(notes), tracker)
+    plan = RunPlan(request, settings, profile_name, profile, known, folds, trial, tuple(notes), tracker)
+    return replace(plan, notes=(*notes, *_cross_fit_notes(plan)))
+
+
+def _cross_fit_notes(plan: RunPlan) -> list[str]:
+    """Where the policy learns from in-sample predictions, and why."""
+    profile = plan.profile
+    in_sample = "the head predictions that the policy is trained on are the encoder's of its own training bars"
+    if profile.cross_fit_blocks < 2:
+        return [f"profile {plan.profile_name}: {in_sample}; they are cross-fitted from cross_fit_blocks 2 on"]
+    short = [
+        str(number) for number, folds in enumerate(zip(*plan.folds, strict=True), start=1) if not plan.blocks_of(folds)
+    ]
+    if not short:
+        return []
+    where = f"fold{'s' if len(short) > 1 else ''} {', '.join(short)}"
+    return [f"{where}: {in_sample}; too few bars to cross-fit them in {profile.cross_fit_blocks} blocks, give more"]
 
 
 def _cut_folds(

@@ -139,6 +139,15 @@ class RunStore:
         pretrained = PretrainedEncoder.from_arrays(weights, config, record)
         return FoldEncoder(Normalizer.from_arrays(_load_arrays(folder / "normalizer.npz")), pretrained)
 
+    def save_cross_fitted(self, fold: str, losses: Mapping[str, float]) -> None:
+        """Keep what the cross-fitted heads of a fold lost."""
+        write_atomically(self.folder(fold) / "cross_fitted.json", json.dumps(dict(losses), indent=1))
+
+    def load_cross_fitted(self, fold: str) -> dict[str, float] | None:
+        """What the cross-fitted heads of a fold lost, if that stage was finished."""
+        path = self.folder(fold) / "cross_fitted.json"
+        return _read_json(path) if path.is_file() else None
+
     def save_policy(self, fold: str, number: int, network: PolicyNetwork, facts: Mapping[str, Any]) -> None:
         """Keep one policy of a fold."""
         folder = self.folder(fold)

@@ -19,6 +19,9 @@ class RunProfile(Config):
     """Policies trained per fold; with more than one, the ensemble trades."""
     encoder_steps: Steps
     """Gradient steps of the encoder in each fold."""
+    cross_fit_blocks: Annotated[int, Field(ge=0, le=20)]
+    """Blocks of a fold's training bars; the head predictions that the policy reads of each come from an encoder that
+    was fitted on the others. Fewer than two: from the fold's own encoder."""
     policy_steps: Steps
     """Environment steps of each policy in each fold."""
     costly_baselines: bool

@@ -29,6 +29,15 @@ class HeadOutputs:
     pattern_probs: Float32Array
     level_probs: Float32Array
 
+    def part(self, bars: slice) -> "HeadOutputs":
+        """The same of some of the bars, sharing memory."""
+        return HeadOutputs(*(getattr(self, one.name)[bars] for one in fields(self)))
+
+    def after(self, n_bars: int) -> "HeadOutputs":
+        """The same after so many bars of which nothing is known."""
+        arrays = (getattr(self, one.name) for one in fields(self))
+        return HeadOutputs(*(np.pad(one, ((n_bars, 0), (0, 0)), constant_values=np.nan) for one in arrays))
+
     def rows(self) -> Float32Array:
         """(n_bars, D + horizons × levels + 3 + 3 + 16) all of it, in the order of the fields."""
         return np.concatenate([getattr(self, one.name) for one in fields(self)], axis=1)

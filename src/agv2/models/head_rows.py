@@ -10,12 +10,13 @@ from agv2.core.arrays import BoolArray, Float32Array, FloatArray, IntArray
 from agv2.core.errors import ShapeError
 from agv2.models.config import EncoderConfig
 from agv2.models.embedding import embed_history
+from agv2.models.head_outputs import HeadOutputs
 from agv2.models.masked_model import MaskedModel, interpolated
 from agv2.models.row_losses import brier_rows, huber_rows, log_loss_rows, pinball_rows
 from agv2.models.training_batches import masked_spans
 from agv2.models.training_rows import TrainingSeries
 
-__all__ = ["HiddenBars", "head_predictions", "head_targets", "loss_rows"]
+__all__ = ["HiddenBars", "head_predictions", "head_targets", "loss_rows", "output_predictions"]
 
 MASK_SEED = 20090301  # the same bars are hidden for every encoder, so that scores compare
 
@@ -77,12 +78,17 @@ def head_predictions(
         read = torch.from_numpy(embedding[np.flatnonzero(hidden.counted) + config.mask_span])
         line = interpolated(features[None], masked[None])[0][torch.from_numpy(hidden.counted)]
         rebuilt = model.heads.reconstruct(read, line).numpy()
+    return output_predictions(said.part(np.s_[lead:]), config) | {"reconstruction": rebuilt.astype(np.float64)}
+
+
+def output_predictions(outputs: HeadOutputs, config: EncoderConfig) -> dict[str, FloatArray]:
+    """Predictions by head, but for reconstruction, of the bars of `outputs`; shapes as from `head_predictions`."""
+    n_bars = len(outputs.quantiles)
     found = {
-        "quantiles": said.quantiles[lead:].reshape(len(rows), len(config.horizons), len(config.quantile_levels)),
-        "regime": said.regime_probs[lead:],
-        "pattern": said.pattern_probs[lead:],
-        "levels": said.level_probs[lead:],
-        "reconstruction": rebuilt,
+        "quantiles": outputs.quantiles.reshape(n_bars, len(config.horizons), len(config.quantile_levels)),
+        "regime": outputs.regime_probs,
+        "pattern": outputs.pattern_probs,
+        "levels": outputs.level_probs,
     }
     return {head: values.astype(np.float64) for head, values in found.items()}
 

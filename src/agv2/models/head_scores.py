@@ -1,7 +1,7 @@
 """Each head against its best baseline, on rows that nothing was fitted or chosen on."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +13,7 @@ from agv2.models.head_rows import head_predictions, head_targets, loss_rows
 from agv2.models.masked_model import MaskedModel
 from agv2.models.training_rows import PurgedRows, TrainingSeries
 
-__all__ = ["MEASURES", "HeadScore", "beats", "head_losses", "score_heads"]
+__all__ = ["MEASURES", "HeadScore", "beats", "head_losses", "prediction_losses", "score_heads"]
 
 MARGIN = 0.001
 MEASURES = {
@@ -77,12 +77,33 @@ def head_losses(
         rows: rows of each to look at.
         config: levels and masking.
     """
-    lost: dict[str, list[FloatArray]] = {head: [] for head in MEASURES}
-    for one, part in zip(series, rows, strict=True):
-        if len(part):
-            targets = head_targets(one, part, config)
-            for head, predicted in head_predictions(model, one, part, config).items():
-                lost[head].append(loss_rows(head, predicted, targets[head], config))
+    pairs = [(one, part) for one, part in zip(series, rows, strict=True) if len(part)]
+    said = [head_predictions(model, one, part, config) for one, part in pairs]
+    return prediction_losses(said, [one for one, _ in pairs], [part for _, part in pairs], config)
+
+
+def prediction_losses(
+    said: Sequence[Mapping[str, FloatArray]],
+    series: Sequence[TrainingSeries],
+    rows: Sequence[range],
+    config: EncoderConfig,
+) -> dict[str, float]:
+    """Mean loss of each head over the rows of all series, whoever predicted them.
+
+    Args:
+        said: of each series, predictions of its rows by head, as from `head_predictions`; heads may be missing.
+        series: the symbols.
+        rows: rows of each that were predicted.
+        config: levels and masking.
+
+    Returns:
+        Loss by head; heads without a known target are left out.
+    """
+    lost: dict[str, list[FloatArray]] = {}
+    for own, one, part in zip(said, series, rows, strict=True):
+        targets = head_targets(one, part, config)
+        for head, predicted in own.items():
+            lost.setdefault(head, []).append(loss_rows(head, predicted, targets[head], config))
     means = {head: _mean(parts) for head, parts in lost.items()}
     return {head: mean for head, mean in means.items() if not math.isnan(mean)}
 

@@ -9,7 +9,7 @@ from agv2.core.arrays import Float32Array, FloatArray, Int8Array, IntArray
 from agv2.core.errors import DataError, ShapeError
 from agv2.models.config import EncoderConfig
 
-__all__ = ["PurgedRows", "TrainingSeries", "purged_rows", "validation_starts"]
+__all__ = ["PurgedRows", "TrainingSeries", "purged_rows", "purged_stamps", "validation_starts"]
 
 MIN_ROWS = 64
 BY_BAR = ("ts_ns", "features", "sigma", "future", "regime", "pattern", "reacted", "level_distance")
@@ -74,6 +74,12 @@ class PurgedRows:
 
 
 def purged_rows(series: Sequence[TrainingSeries], config: EncoderConfig) -> list[PurgedRows]:
+    """`purged_stamps` of series."""
+    reach = max((one.label_reach for one in series), default=0)
+    return purged_stamps([one.ts_ns for one in series], reach, config)
+
+
+def purged_stamps(stamps: Sequence[IntArray], reach: int, config: EncoderConfig) -> list[PurgedRows]:
     """Split every series at the same moments, with a purge before the selection rows.
 
     The last `validation_fraction` of the rows (by time, over all symbols) validate: their first half selects, their
@@ -83,7 +89,8 @@ def purged_rows(series: Sequence[TrainingSeries], config: EncoderConfig) -> list
     scoring `label reach` rows are dropped: both are only looked at, so windows may overlap but targets may not.
 
     Args:
-        series: one or more symbols.
+        stamps: per series (n_bars,) open times, rising; one or more.
+        reach: bars that the furthest-looking target reads ahead.
         config: window, embargo and validation share.
 
     Returns:
@@ -92,12 +99,12 @@ def purged_rows(series: Sequence[TrainingSeries], config: EncoderConfig) -> list
     Raises:
         DataError: fewer than 64 training rows, or no row to select or score by, would be left in all series together.
     """
-    lead, reach = config.window - 1, max((one.label_reach for one in series), default=0)
+    lead = config.window - 1
     needed = f"give more bars (the window is {config.window} and the purge {lead + reach + config.embargo_bars})"
-    if all(len(one) <= lead for one in series):
+    if all(one.size <= lead for one in stamps):
         raise DataError(f"no bar has a whole window: {needed}")
-    select_ns, score_ns = validation_starts([one.ts_ns for one in series], config)
-    split = [_split(one, lead, reach, config.embargo_bars, select_ns, score_ns) for one in series]
+    select_ns, score_ns = validation_starts(stamps, config)
+    split = [_split(one, lead, reach, config.embargo_bars, select_ns, score_ns) for one in stamps]
     train, select, score = (
         sum(len(part) for part in parts)
         for parts in ([s.train for s in split], [s.select for s in split], [s.score for s in split])
@@ -126,10 +133,10 @@ def validation_starts(stamps: Sequence[IntArray], config: EncoderConfig) -> tupl
     return int(clock[at[0]]), int(clock[at[1]])
 
 
-def _split(one: TrainingSeries, lead: int, reach: int, embargo: int, select_ns: int, score_ns: int) -> PurgedRows:
-    first, middle = (max(int(np.searchsorted(one.ts_ns, moment)), lead) for moment in (select_ns, score_ns))
+def _split(ts_ns: IntArray, lead: int, reach: int, embargo: int, select_ns: int, score_ns: int) -> PurgedRows:
+    first, middle = (max(int(np.searchsorted(ts_ns, moment)), lead) for moment in (select_ns, score_ns))
     return PurgedRows(
         train=range(lead, max(lead, first - lead - reach - embargo)),
         select=range(first, max(first, middle - reach)),
-        score=range(middle, len(one)),
+        score=range(middle, ts_ns.size),
     )

@@ -10,7 +10,7 @@ from agv2.backtest.report.numerals import Unit, format_number, format_stamp
 from agv2.backtest.report.reading import RunRecord
 from agv2.backtest.report.words import in_words
 
-__all__ = ["FoldRow", "fold_rows", "head_rows"]
+__all__ = ["cross_fit_rows", "fold_rows", "head_rows"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,18 @@ class HeadRow:
     beats: bool
     folds_won: str
     gaps: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CrossFitRow:
+    """One head's loss on the bars that taught the encoder, predicted in two ways, and on later bars."""
+
+    head: str
+    in_sample: str
+    cross_fitted: str
+    excess: str
+    """Of the cross-fitted loss over the in-sample one."""
+    later: str
 
 
 def fold_rows(record: RunRecord) -> list[FoldRow]:
@@ -106,6 +118,32 @@ def head_rows(record: RunRecord) -> list[HeadRow]:
     return rows
 
 
+def cross_fit_rows(record: RunRecord) -> list[CrossFitRow]:
+    """Every head whose predictions were cross-fitted, by the means over the folds in which they were."""
+    rows = []
+    for name in record.summary["encoder"]:
+        ways = [
+            [one.get(key) for key in ("train_score", "cross_fitted_score", "score")]
+            for fold in record.folds
+            for one in fold.get("encoder") or ()
+            if one.get("head") == name
+        ]
+        seen = [losses for losses in ways if None not in losses]
+        if not seen:
+            continue
+        inside, crossed, later = (math.fsum(losses) / len(seen) for losses in zip(*seen, strict=True))
+        rows.append(
+            CrossFitRow(
+                head=in_words(name),
+                in_sample=_loss(inside),
+                cross_fitted=_loss(crossed),
+                excess=format_number(crossed / inside - 1.0, Unit.PERCENT, signed=True),
+                later=_loss(later),
+            )
+        )
+    return rows
+
+
 def _mean_losses(seen: Sequence[Mapping[str, Any]]) -> str:
     """Every baseline with its loss, mean over the folds that fitted it."""
     by_name: dict[str, list[float]] = {}
@@ -118,7 +156,11 @@ def _mean_losses(seen: Sequence[Mapping[str, Any]]) -> str:
 
 def _score(holder: Mapping[str, Any], key: str) -> str:
     value = holder.get(key)
-    return "–" if value is None else f"{value:.4f}".replace("-", "\u2212")
+    return "–" if value is None else _loss(value)
+
+
+def _loss(value: float) -> str:
+    return f"{value:.4f}".replace("-", "\u2212")
 
 
 def _day(text: Any) -> str:

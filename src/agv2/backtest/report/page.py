@@ -16,7 +16,7 @@ from agv2.backtest.report.assets import page_asset, page_environment
 from agv2.backtest.report.candles import CandleFigure, candle_figures
 from agv2.backtest.report.charts import equity_figure
 from agv2.backtest.report.findings import cost_findings, result_sentence
-from agv2.backtest.report.folds import fold_rows, head_rows
+from agv2.backtest.report.folds import cross_fit_rows, fold_rows, head_rows
 from agv2.backtest.report.numerals import Unit, format_number, format_stamp
 from agv2.backtest.report.reading import RunRecord, read_run
 from agv2.backtest.report.tables import Cell, evidence_rows, metric_table, symbol_rows
@@ -92,6 +92,7 @@ def render_report(run_dir: Path) -> str:
             folds=fold_rows(record),
             fold_numbers=[str(fold.get("fold", index)) for index, fold in enumerate(record.folds)],
             heads=head_rows(record),
+            cross_fits=cross_fit_rows(record),
             by_symbol=symbol_rows(record, _SYMBOL_KEYS),
             symbol_labels=[m.label for _, rows in metric_table(record) for m, _ in rows if m.key in _SYMBOL_KEYS],
             notes=[note for note in record.summary["notes"] if not _UNDEFINED.match(note)],

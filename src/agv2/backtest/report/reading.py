@@ -36,8 +36,8 @@ class RunRecord:
         rows: `oos/fills.parquet`, `oos/equity.parquet` and `oos/decisions.parquet`.
         folds: `folds/K/fold.json` in order of K: fold, train_from, train_to (ISO stamps), net_return, sharpe,
             max_drawdown, trades, encoder (a list of head, score, baseline, baseline_name, baselines (name to loss),
-            beats, train_score, validation_score) and policy (steps, seconds, train_sharpe, validation_sharpe); each
-            may be absent.
+            beats, train_score, validation_score, cross_fitted_score) and policy (steps, seconds, train_sharpe,
+            validation_sharpe); each may be absent.
         baselines: `folds/report/baselines.parquet`: name, symbol, ts, equity.
         bars: `folds/report/last_fold_bars.parquet`: symbol, ts, open, high, low, close.
         costs: `folds/report/costs.json`: spread, slippage, commission, financing, gross_pnl, notional_traded,

@@ -1,0 +1,105 @@
+"""One policy of a fold: which bars train it, which choose it, and how it did on both."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from agv2.app.fold_training import Report
+from agv2.app.run_plan import RunPlan
+from agv2.backtest.tape import MarketTape
+from agv2.backtest.walk_forward import Fold
+from agv2.core.errors import DataError
+from agv2.models.policy import PolicyNetwork
+from agv2.rl.episodes import Span
+from agv2.rl.policy_adapter import TorchPolicy
+from agv2.rl.training import train_policy
+from agv2.rl.validation import score_policy
+from agv2.utils.seeding import spawn_seed
+
+__all__ = ["fit_policy", "in_pieces", "policy_spans"]
+
+_VALIDATION_FRAC = 0.15
+
+
+def policy_spans(plan: RunPlan, folds: Sequence[Fold]) -> tuple[list[Span], list[Span]]:
+    """Training bars of a policy, and the block at their end that chooses its weights.
+
+    Args:
+        plan: the run.
+        folds: of each market.
+
+    Raises:
+        DataError: too few bars; names the file.
+    """
+    train, validation = [], []
+    for index, fold in enumerate(folds):
+        first = fold.train_lo
+        split = fold.train_hi - int((fold.train_hi - first) * _VALIDATION_FRAC)
+        purged = plan.settings.label_reach + plan.settings.backtest.embargo_bars
+        if split - 1 - purged <= first:
+            raise DataError(
+                f"{plan.markets[index].path}: {split - first:,} bars to train a policy on and {purged:,} purged leave "
+                "none; give more bars or a smaller embargo_bars"
+            )
+        train.append(Span(index, first, split - 1 - purged))
+        validation.append(Span(index, split, fold.train_hi - 1))
+    return train, validation
+
+
+def in_pieces(train: Sequence[Span], validation: Sequence[Span]) -> list[Span]:
+    """Training bars in pieces as long as the validation block, which are scored side by side."""
+    length = max(span.last - span.first for span in validation)
+    return [
+        Span(span.tape, first, min(first + length, span.last))
+        for span in train
+        for first in range(span.first, span.last, length)
+    ]
+
+
+def fit_policy(
+    plan: RunPlan,
+    tapes: Sequence[MarketTape],
+    folds: Sequence[Fold],
+    stream: str,
+    checkpoints: Path | None,
+    report: Report,
+) -> tuple[PolicyNetwork, dict[str, float]]:
+    """One policy, chosen on a block at the end of its training bars that it is not trained on.
+
+    Args:
+        plan: the run.
+        tapes: the markets up to the end of their training bars.
+        folds: of each market.
+        stream: name of the seed's stream.
+        checkpoints: directory to resume from; None for no checkpoints.
+        report: progress.
+
+    Returns:
+        The policy, and `steps`, `best_step`, `train_sharpe_per_bar` and `validation_sharpe_per_bar`.
+    """
+    train, validation = policy_spans(plan, folds)
+
+    def on_update(step: int, total: int, stats: Mapping[str, float]) -> None:
+        reward, drawdown = stats.get("reward", float("nan")), stats.get("drawdown", float("nan"))
+        report(step / total, f"reward {reward:+.4f}, drawdown {drawdown:.1%}")
+
+    trained = train_policy(
+        tapes,
+        train,
+        validation,
+        plan.settings.rl_policy,
+        plan.profile.policy_steps,
+        spawn_seed(plan.request.seed, stream),
+        plan.initial_equity,
+        on_update,
+        checkpoints,
+    )
+    assert trained.best is not None, "there is a validation block"
+    network = trained.network
+    on_train = score_policy(tapes, in_pieces(train, validation), TorchPolicy(network), plan.initial_equity)
+    facts = {
+        "steps": float(trained.model.num_timesteps),
+        "best_step": float(trained.best.step),
+        "train_sharpe_per_bar": on_train.sharpe_per_bar,
+        "validation_sharpe_per_bar": trained.best.score.sharpe_per_bar,
+    }
+    return network, facts
