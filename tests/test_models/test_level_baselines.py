@@ -86,3 +86,12 @@ def test_random_levels_depend_on_the_generator_alone() -> None:
     first, again, other = (said_of(series, seed)["random levels"] for seed in (1, 1, 2))
     np.testing.assert_array_equal(first, again)
     assert (first != other).any()
+
+
+def test_random_levels_are_those_of_another_bar() -> None:
+    series, bar = market(at_levels=0.8), SCORE.start + 7
+    moved = replace(series, level_distance=series.level_distance.copy())
+    moved.level_distance[bar] = np.nan
+    changed = (said_of(series)["random levels"] != said_of(moved)["random levels"]).any(axis=1)
+    assert changed.sum() == 1
+    assert not changed[7]
