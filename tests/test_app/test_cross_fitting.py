@@ -165,7 +165,7 @@ def test_a_false_label_within_a_block_shows_in_its_in_sample_predictions_and_not
             labels[poisoned] = 2
         return labels
 
-    monkeypatch.setattr(linear_start, "STEPS", 20)  # they would take most of the time
+    monkeypatch.setattr(linear_start, "ITERATIONS", 5)  # they would take most of the time
     honest = [fitted(market, fold, settings, block) for block in (None, blocks[1])]
     monkeypatch.setattr(fold_training, "forward_returns", false_returns)
     monkeypatch.setattr(fold_training, "regime_labels", false_regimes)
