@@ -48,8 +48,8 @@ def write_cells(path: Path, *sources: str) -> Path:
     return path
 
 
-def test_both_are_there() -> None:
-    assert ids == ["01_eda", "02_feature_engineering"]
+def test_all_are_there() -> None:
+    assert ids == ["01_eda", "02_feature_engineering", "03_encoder_validation"]
 
 
 @pytest.mark.timeout(600)

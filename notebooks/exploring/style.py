@@ -72,6 +72,6 @@ def table(heads: tuple[str, ...], rows: list[tuple[Any, ...]]) -> None:
     """Rows below their heads; columns of numbers stand on the right."""
     cells = [tuple(str(cell) for cell in row) for row in rows]
     columns = zip(*cells, strict=True)
-    sides = tuple("--:" if all(cell[:1] in "+-–.0123456789" for cell in column) else ":--" for column in columns)
+    sides = tuple("--:" if all(cell[:1] in "+-−–.0123456789" for cell in column) else ":--" for column in columns)
     lines = "\n".join("| " + " | ".join(line) + " |" for line in (heads, sides, *cells))
     display(Markdown(lines))
