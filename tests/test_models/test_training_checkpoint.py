@@ -208,3 +208,12 @@ def test_a_damaged_checkpoint_is_named_before_anything_is_trained(content: bytes
     (tmp_path / CHECKPOINT).write_bytes(content)
     with pytest.raises(DataError, match="cannot be read; delete it"):
         pretrain([a_series()], TINY, 2, SEED, killed_at(1), checkpoints=tmp_path)
+
+
+def test_a_checkpoint_with_a_changed_bit_is_refused(kept: Path) -> None:
+    path = kept / CHECKPOINT
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(DataError, match="cannot be read; delete it"):
+        pretrain([a_series()], TINY, 2, SEED, checkpoints=kept)

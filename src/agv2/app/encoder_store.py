@@ -190,7 +190,7 @@ def _name(origin: EncoderOrigin, config: EncoderConfig) -> str:
     """A prefix to read, and a digest of data, settings, seed and steps to be sure."""
     settings = config_digest({"encoder": config.in_effect})
     digest = hashlib.sha256(repr((plain_json(asdict(origin)), settings)).encode()).hexdigest()
-    named = [re.sub(r"[^A-Za-z0-9]", "", symbol) for symbol in origin.symbols[:_NAMED_SYMBOLS]]
+    named = [re.sub(r"[^A-Za-z0-9]", "", symbol)[:32] for symbol in origin.symbols[:_NAMED_SYMBOLS]]
     more = len(origin.symbols) - len(named)
     symbols = "-".join([*named, *([f"{more}more"] if more else [])])
     return f"{symbols}_{origin.timeframe}_{config.backbone}_{digest[:12]}"

@@ -97,6 +97,8 @@ class RunStore:
             write_atomically(path, json.dumps(state, indent=1))
             return dict(start)
         state = _read_json(path)
+        if not {"identity", "start", "seconds"} <= state.keys():
+            raise _damaged(path)
         changed = [name for name, value in identity.items() if state["identity"].get(name) != value]
         if changed:
             raise ConfigError(
@@ -136,8 +138,11 @@ class RunStore:
         if not (folder / "encoder.json").is_file():
             return None
         record, weights = _read_json(folder / "encoder.json"), _load_arrays(folder / "encoder.npz")
-        pretrained = PretrainedEncoder.from_arrays(weights, config, record)
-        return FoldEncoder(Normalizer.from_arrays(_load_arrays(folder / "normalizer.npz")), pretrained)
+        try:
+            pretrained = PretrainedEncoder.from_arrays(weights, config, record)
+            return FoldEncoder(Normalizer.from_arrays(_load_arrays(folder / "normalizer.npz")), pretrained)
+        except (KeyError, TypeError) as error:
+            raise _damaged(folder) from error
 
     def save_cross_fitted(self, fold: str, losses: Mapping[str, float]) -> None:
         """Keep what the cross-fitted heads of a fold lost."""
@@ -194,6 +199,8 @@ def _read_json(path: Path) -> dict[str, Any]:
         document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise _damaged(path) from error
+    if not isinstance(document, dict):
+        raise _damaged(path)
     return document
 
 

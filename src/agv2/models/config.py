@@ -99,6 +99,8 @@ class EncoderConfig(Config):
         if list(self.horizons) != sorted(set(self.horizons)):
             raise ValueError(f"horizons must rise strictly, got {self.horizons}")
         self._require_met_exactly()
+        if not any(self.head_weights.model_dump().values()):
+            raise ValueError("every one of head_weights is 0, so there is nothing to train; give one a weight")
         if self.mask_span >= self.window:
             raise ValueError(f"mask_span {self.mask_span} must be shorter than the window {self.window}")
         return self

@@ -135,6 +135,8 @@ def score_heads(
     targets = [head_targets(one, part, config) for one, part in zip(series, score, strict=True)]
     found = []
     for head, loss in scored.items():
+        if not model.weights[head]:
+            continue  # it was taught nothing, perhaps because nothing of its targets is known
         said = baseline_predictions(head, series, train, score, config, costly=costly_baselines, seed=seed)
         lost: dict[str, list[FloatArray]] = {name: [] for name in said[0]}
         for own, target in zip(said, targets, strict=True):

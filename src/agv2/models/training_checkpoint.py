@@ -3,6 +3,7 @@
 import hashlib
 import os
 import pickle
+import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from importlib.metadata import version
@@ -49,11 +50,22 @@ class TrainingCheckpoint:
             DataError: it cannot be read, or is of a training with other inputs.
         """
         try:
+            with zipfile.ZipFile(self.path) as archive:  # torch itself does not look at the checksums
+                if archive.testzip() is not None:
+                    raise zipfile.BadZipFile("a checksum is wrong")
             contents: dict[str, Any] = torch.load(self.path, map_location="cpu", weights_only=True)
             stored = contents[IDENTITY]
         except FileNotFoundError:
             return None
-        except (OSError, RuntimeError, EOFError, KeyError, pickle.UnpicklingError) as error:
+        except (
+            OSError,
+            RuntimeError,
+            EOFError,
+            KeyError,
+            TypeError,
+            zipfile.BadZipFile,
+            pickle.UnpicklingError,
+        ) as error:
             raise DataError(f"{self.path}: the checkpoint cannot be read; delete it to train from the start") from error
         changed = [name for name, value in self.identity.items() if stored.get(name) != value]
         if changed:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 
 from agv2.app.encoder_store import load_encoder
@@ -18,8 +19,13 @@ from agv2.app.progress import RunProgress
 from agv2.core.errors import AGV2Error, ConfigError, DataError
 from agv2.models.pretraining import pretrain
 from agv2.utils.config import parse_override
+from tests.test_app.test_encoder_training.test_windows_plan import BARS, exported
 
 Train = Callable[..., EncoderOutcome]
+NO_WEIGHTS = tuple(
+    parse_override(f"encoder.head_weights.{head}=0")
+    for head in ("quantiles", "regime", "pattern", "levels", "reconstruction")
+)
 HOMES: dict[Path, Path] = {}
 """Project home of each training."""
 
@@ -137,6 +143,7 @@ def test_an_encoder_goes_on_within_its_training(
         ((), {"seed": 3}, "other --seed or --seeds"),
         ((), {"holdout_frac": 0.3}, "other --holdout"),
         ((), {"overrides": (parse_override("encoder.dropout=0.3"),)}, "other settings"),
+        ((), {"overrides": (parse_override("markets.default.asset_class=crypto"),)}, "other asset classes"),
     ],
 )
 def test_encoders_of_something_else_are_refused_before_any_training(
@@ -158,6 +165,48 @@ def test_without_a_directory_the_home_has_one_whose_name_says_what_it_is(train: 
     outcome = train(out=None)
     assert outcome.out.parent.parts[-2:] == ("models", "trainings")
     assert outcome.out.name.startswith("TREND_tcn_")
+
+
+def test_the_only_head_cannot_be_left_out(tmp_path: Path, train: Train) -> None:
+    with pytest.raises(ConfigError, match="without head quantiles nothing is left to train"):
+        train(out=tmp_path / "out", ablate=True, overrides=NO_WEIGHTS[1:])
+    assert not (tmp_path / "out").exists()
+
+
+def test_another_holdout_is_another_encoder(finished: EncoderOutcome, train: Train) -> None:
+    other = train(n_seeds=1, holdout_frac=0.4).report.seeds[0]
+    assert other.name != finished.report.seeds[0].name
+
+
+def test_a_home_that_keeps_nothing_is_said_before_anything_is_trained(
+    tmp_path: Path, market_files: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "home").write_text("a file")
+    monkeypatch.setenv("AGV2_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("AGV2_SMOKE", "1")
+    request = EncoderRequest(bars=(market_files["TREND"],), out=tmp_path / "out", quiet=True)
+    with pytest.raises(ConfigError, match=r"encoders cannot be kept there .* set AGV2_HOME"):
+        train_encoders(request)
+    assert not (tmp_path / "out").exists()
+
+
+def test_windows_whose_symbol_is_a_path_and_whose_returns_have_a_gap(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = exported(tmp_path, BARS)
+    frame = pl.read_parquet(path).with_columns(
+        symbol=pl.lit("../../../etc/x"),
+        future_returns=pl.col("future_returns").arr.to_list().list.head(2).list.concat(pl.lit([None]))
+        .cast(pl.Array(pl.Float32, 3)),
+    )  # fmt: skip
+    frame.write_parquet(tmp_path / "odd.parquet")
+    monkeypatch.setenv("AGV2_HOME", str(tmp_path / "a/b/c/home"))
+    monkeypatch.setenv("AGV2_SMOKE", "1")
+    small = tuple(parse_override(f"encoder.{each}") for each in ("window=32", "mask_span=4", "channels=8"))
+    outcome = train_encoders(EncoderRequest(windows=tmp_path / "odd.parquet", overrides=small, quiet=True))
+    assert outcome.out.parent == tmp_path / "a/b/c/home/models/trainings"
+    assert "quantiles" not in {each.head for each in outcome.report.heads}
+    assert any("knows no target in future_returns" in note for note in outcome.report.notes)
 
 
 def test_several_symbols_train_one_encoder(train: Train) -> None:
@@ -186,6 +235,7 @@ def test_without_a_head_the_others_are_trained_and_scored_again(train: Train) ->
         ({"overrides": (parse_override("encoder.window=513"),)}, ConfigError, "cannot be met exactly"),
         ({"overrides": (parse_override("markets.GOLD.leverage=3"),)}, ConfigError, "no symbol of this run is GOLD"),
         ({"overrides": (parse_override("encoder.embargo_bars=3000"),)}, DataError, "give more bars"),
+        ({"overrides": NO_WEIGHTS}, ConfigError, "nothing to train"),
     ],
 )
 def test_what_is_wrong_is_said_before_anything_is_written(

@@ -167,7 +167,7 @@ def test_numbers_of_another_meaning_teach_no_map_of_levels(file: Path, tmp_path:
     frame.with_columns(pl.Series("sr_heatmap", heat)).write_parquet(tmp_path / "other.parquet")
     plan = planned(tmp_path / "other.parquet")
     assert "levels" not in plan.heads
-    assert any("knows no class in sr_heatmap" in note for note in plan.notes)
+    assert any("knows no target in sr_heatmap" in note for note in plan.notes)
 
 
 @pytest.mark.parametrize(

@@ -74,7 +74,8 @@ def plan_from_bars(request: EncoderRequest, settings: Settings) -> EncoderPlan:
         purge_bars=purge_bars(settings),
         notes=(*(note for market in markets for note in (*market.notes, *market.asides)), *unscored),
         identity={
-            "bars or --symbol": [digest, symbols],
+            "bars or --symbol": [[market.content_hash for market in markets], symbols],
+            "asset classes": [market.asset_class for market in markets],
             "features": [list(each) for each in features],
             "settings": config_digest({"encoder": config.in_effect}),
             "--profile": [budget.profile, budget.steps],

@@ -13,6 +13,7 @@ from agv2.app.run_store import RunStore
 from agv2.app.training_tracking import tracked_training
 from agv2.models.config import EncoderConfig
 from agv2.models.pretraining import PretrainedEncoder, pretrain
+from agv2.models.training_checkpoint import series_digest
 from agv2.models.training_log import Progress
 from agv2.utils.environment import load_environment
 
@@ -62,7 +63,8 @@ def keep_encoder(plan: EncoderPlan, seed: int, trained: PretrainedEncoder) -> Pa
         asset_classes=tuple(span.asset_class for span in plan.spans),
         timeframe=plan.spans[0].timeframe or "bars",
         features=plan.features,
-        data_digest=plan.data_digest,
+        # Of the bars that taught: another --holdout, or another asset class, is another encoder.
+        data_digest=series_digest(plan.fit),
         seed=seed,
         steps=plan.budget.steps,
     )

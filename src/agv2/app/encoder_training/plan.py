@@ -158,6 +158,8 @@ def require_teachable(
     Raises:
         DataError: too few bars, or a head with a weight whose labels are known nowhere among the rows that teach.
     """
+    if not any(config.head_weights.model_dump().values()):
+        raise DataError(f"no head has both labels and a weight, so there is nothing to train; {remedy}")
     taught = [rows.train for rows in purged_rows(fit, config)]
     notes = []
     for head, weight in config.head_weights.model_dump().items():

@@ -6,6 +6,8 @@ written before every input has been checked, and each encoder is on disk before 
 
 import hashlib
 import json
+import re
+import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -72,8 +74,11 @@ def train_encoders(request: EncoderRequest) -> EncoderOutcome:
     settings = load_settings(request.config_dir, request.overrides)
     with waiting("reading, checking, computing features and labels", quiet=request.quiet):
         plan = replace(_plan(request, settings), tracker=open_tracker(load_environment(), SystemClock()))
+    if request.ablate and len(plan.heads) < 2:
+        raise ConfigError(f"--ablate: without head {plan.heads[0]} nothing is left to train; leave the option out")
     out = request.out or _home_directory(plan)
     require_fresh_directory(out, request.resume)
+    _require_home(load_environment().encoders)
     store = RunStore(out)
     with store.locked():
         store.open_state(plan.identity, {})
@@ -101,8 +106,21 @@ def _plan(request: EncoderRequest, settings: Settings) -> EncoderPlan:
 
 def _home_directory(plan: EncoderPlan) -> Path:
     """A directory of the project home whose name says what is trained: the same training has the same one."""
-    symbols = "-".join(span.symbol for span in plan.spans[:4])
+    # A file of windows may name its symbols as it likes: a name is no path.
+    symbols = "-".join(re.sub(r"[^A-Za-z0-9]", "", span.symbol)[:32] for span in plan.spans[:4])
     return load_environment().home / "models" / "trainings" / f"{symbols}_{plan.config.backbone}_{_digest(plan)[:8]}"
+
+
+def _require_home(encoders: Path) -> None:
+    """Refuse before any training what would otherwise fail after all of it: encoders are kept there."""
+    try:
+        encoders.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=encoders):
+            pass
+    except OSError as error:
+        raise ConfigError(
+            f"{encoders}: encoders cannot be kept there ({error.strerror}); set AGV2_HOME to a directory to write in"
+        ) from error
 
 
 def _digest(plan: EncoderPlan) -> str:

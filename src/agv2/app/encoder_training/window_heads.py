@@ -35,12 +35,16 @@ def config_with_labels(
         DataError: the weight of such a head was asked for.
     """
     shipped = load_config(EncoderConfig, "encoder").head_weights.model_dump()
-    named = {each.keys[1] for each in overrides if each.file == "encoder" and each.keys[0] == "head_weights"}
+    named = set[str]()
+    for each in overrides:
+        if each.file == "encoder" and each.keys[0] == "head_weights":
+            # The whole group may be set at once, as well as one weight.
+            named |= {each.keys[1]} if len(each.keys) > 1 else set(each.value)
     weights, notes = config.head_weights.model_dump(), []
     for head, column in _COLUMNS.items():
         if weights[head] <= 0.0 or any(known_targets(one, head).any() for one in series):
             continue
-        missing = f"has no column {column}" if column not in dataset.column_names else f"knows no class in {column}"
+        missing = f"has no column {column}" if column not in dataset.column_names else f"knows no target in {column}"
         if weights[head] != shipped[head] or head in named:
             raise DataError(
                 f"{dataset.path} {missing}, but encoder.head_weights.{head} is {weights[head]:g}; export it "

@@ -66,6 +66,11 @@ def plan_from_windows(request: EncoderRequest, settings: Settings) -> EncoderPla
     fit = [_taught(one, fold) for one, fold in zip(whole, folds, strict=True)]
     score_rows = tuple(range(fold.test_lo, fold.test_hi) for fold in folds)
     notes += require_teachable(fit, whole, score_rows, config, "give more windows")
+    if dataset.header is not None and dataset.header.scaling is not None and dataset.header.known_until is None:
+        notes.append(
+            "the features of this file were scaled by all its bars, those held out among them; export --raw, or with "
+            "--until, for a scaling that saw only earlier bars"
+        )
     stride = 1 if dataset.header is None else dataset.header.stride
     if stride > 1:
         notes.append(
@@ -94,6 +99,7 @@ def plan_from_windows(request: EncoderRequest, settings: Settings) -> EncoderPla
         notes=tuple(notes),
         identity={
             "--data": digest,
+            "asset classes": [one.asset_class for one in every],
             "features": [list(each) for each in features],
             "settings": config_digest({"encoder": config.in_effect}),
             "--profile": [budget.profile, budget.steps],
