@@ -28,7 +28,7 @@ KEYS = ("MLFLOW_DISABLE_TELEMETRY", "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "M
 
 @pytest.fixture(autouse=True)
 def _short_start_and_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(linear_start, "STEPS", 5)
+    monkeypatch.setattr(linear_start, "ITERATIONS", 5)
     monkeypatch.setattr(os, "environ", os.environ.copy())  # what the tracker sets is gone after the test
 
 

@@ -188,7 +188,8 @@ def _random_encoder(config: EncoderConfig, n_features: int, seed: int) -> Pretra
         model = MaskedModel(n_features, config)
         for weights in model.parameters():
             if not weights.any():
-                torch.nn.init.normal_(weights, std=0.1)
+                # Outputs of a scale of one, however many inputs there are: networks are trained to that as well.
+                torch.nn.init.normal_(weights, std=0.3 * weights.shape[-1] ** -0.5)
     return PretrainedEncoder(config, model.eval())
 
 

@@ -46,7 +46,7 @@ class Stage:
     Attributes:
         name: as the report calls it.
         compute: columns of any history, by nothing but that history.
-        tolerance: largest absolute difference that is no leak; 0: bit for bit.
+        tolerance: largest difference that is no leak, for values above one as a share of them; 0: bit for bit.
         lookbacks: bars that decide a row of each column, or of all, the present one included; None: the column
             depends on all bars since the first, so none may be left out.
         fitted_bars: first bars that every row may depend on, because something is fitted on them.
@@ -239,7 +239,7 @@ def _compare(bars: Bars, stage: Stage, truth: Columns, other: Columns, case: _Ca
     before, after = truth.values[case.head : stop], other.values[: stop - case.head]
     moved = ~((before == after) | (np.isnan(before) & np.isnan(after)))
     if stage.tolerance > 0.0:
-        moved &= ~(np.abs(before - after) <= stage.tolerance)
+        moved &= ~(np.abs(before - after) <= stage.tolerance * np.maximum(1.0, np.abs(before)))
     for columns, rows in ((truth, slice(case.head, stop)), (other, slice(0, stop - case.head))):
         if columns.settled is not None:
             moved[~columns.settled[rows]] = False
