@@ -17,7 +17,7 @@ def _model(config: EncoderConfig) -> MaskedModel:
     model = MaskedModel(N_FEATURES, config).eval()
     with torch.no_grad():
         for weight in model.heads.parameters():
-            weight.normal_(0.0, 0.3)
+            weight.normal_(0.0, 0.1)  # quantiles of a scale of one, as trained heads have them
     return model
 
 
