@@ -2,10 +2,8 @@
 
 import base64
 import re
-import shutil
 import struct
 import zlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +17,6 @@ from agv2.core.arrays import IntArray
 from agv2.features.pipeline import FEATURES, compute_features
 from tests.markets import UTC_DAYS, gappy_bars
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 BARS = gappy_bars(1_900)
 FEATURES_OF_BARS = compute_features(BARS, UTC_DAYS)
 SHOWN = 120
@@ -93,17 +90,6 @@ def test_the_page_is_the_same_text_each_time_and_holds_all_it_needs() -> None:
     assert re.findall(r'(?:src|href)="(?!data:)', page) == []
     assert "TEST 1h: what is known at each close" in page
     assert len(page) < 500_000
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs the extra `playwright`")
-    if CHROMIUM is None:
-        pytest.skip("needs Chromium on the PATH")
-    with playwright.sync_playwright() as engine:
-        chromium = engine.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-        yield chromium
-        chromium.close()
 
 
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 1280), ("light", 390)])

@@ -1,7 +1,5 @@
 """The report as a reader meets it: in Chromium, offline."""
 
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,24 +8,11 @@ import pytest
 from agv2.backtest.report.page import write_report
 from tests.run_directory import write_run_directory
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = write_run_directory(tmp_path_factory.mktemp("browser") / "run", n_bars=3000)
     return write_report(path)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs the extra `playwright`")
-    if CHROMIUM is None:
-        pytest.skip("needs Chromium on the PATH")
-    with playwright.sync_playwright() as engine:
-        chromium = engine.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-        yield chromium
-        chromium.close()
 
 
 class Visit:

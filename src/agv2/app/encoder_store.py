@@ -186,11 +186,16 @@ def _replace_directory(directory: Path, contents: Mapping[str, bytes]) -> None:
             shutil.rmtree(leftover, ignore_errors=True)
 
 
+def plain_name(symbol: str) -> str:
+    """What of a symbol may stand in the name of a directory: a file of windows names its symbols as it likes."""
+    return re.sub(r"[^A-Za-z0-9]", "", symbol)[:32]
+
+
 def _name(origin: EncoderOrigin, config: EncoderConfig) -> str:
     """A prefix to read, and a digest of data, settings, seed and steps to be sure."""
     settings = config_digest({"encoder": config.in_effect})
     digest = hashlib.sha256(repr((plain_json(asdict(origin)), settings)).encode()).hexdigest()
-    named = [re.sub(r"[^A-Za-z0-9]", "", symbol)[:32] for symbol in origin.symbols[:_NAMED_SYMBOLS]]
+    named = [plain_name(symbol) for symbol in origin.symbols[:_NAMED_SYMBOLS]]
     more = len(origin.symbols) - len(named)
     symbols = "-".join([*named, *([f"{more}more"] if more else [])])
     return f"{symbols}_{origin.timeframe}_{config.backbone}_{digest[:12]}"

@@ -8,10 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from agv2.core.errors import BundleError
-from agv2.models.array_bytes import arrays_from
+from agv2.models.array_bytes import arrays_from, npz_bytes
 from agv2.models.bundle_manifest import BundleManifest, manifest_bytes, parse_manifest, plain_json
 from agv2.models.config import EncoderConfig
 from agv2.models.normalizer import Normalizer
@@ -77,10 +75,10 @@ class ModelBundle:
         shutil.rmtree(partial, ignore_errors=True)  # left by a killed process
         partial.mkdir(parents=True)
         try:
-            np.savez(partial / WEIGHTS["encoder"], allow_pickle=False, **pretrained.arrays())
             weights = {name: value.detach().numpy() for name, value in policy.state_dict().items()}
-            np.savez(partial / WEIGHTS["policy"], allow_pickle=False, **weights)
-            np.savez(partial / WEIGHTS["normalizer"], allow_pickle=False, **normalizer.arrays())
+            arrays = {"encoder": pretrained.arrays(), "policy": weights, "normalizer": normalizer.arrays()}
+            for part, content in arrays.items():
+                (partial / WEIGHTS[part]).write_bytes(npz_bytes(content))
             export_programs(pretrained, policy, partial)
             hashes = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in partial.iterdir()}
             (partial / MANIFEST).write_bytes(manifest_bytes(manifest, hashes))

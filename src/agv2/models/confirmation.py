@@ -5,11 +5,12 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from agv2.core.arrays import Float32Array, FloatArray
+from agv2.core.arrays import FloatArray
 from agv2.models.block_bootstrap_scores import loss_difference
 from agv2.models.config import EncoderConfig
 from agv2.models.embedding import embed_history
-from agv2.models.head_rows import loss_rows
+from agv2.models.head_outputs import HeadOutputs
+from agv2.models.head_rows import head_targets, loss_rows, output_predictions
 from agv2.models.linear_start import PATTERN_BARS, REGIME_BARS, TURN_BARS
 from agv2.models.masked_model import MaskedModel
 from agv2.models.training_rows import TrainingSeries
@@ -45,13 +46,15 @@ def confirmed_heads(
         if not len(part):
             continue
         features = one.features[part.start - lead : part.stop]
-        said = embed_history(model.encoder, model.heads, features, one.asset_class)
+        with_it = embed_history(model.encoder, model.heads, features, one.asset_class).part(np.s_[lead:])
         with torch.inference_mode():
             own = model.heads.without_embedding(torch.from_numpy(features[lead:])).probabilities()
-        with_it = (said.quantiles, said.regime_probs, said.pattern_probs, said.level_probs)
-        for found, predictions in ((deep, [each[lead:] for each in with_it]), (alone, [each.numpy() for each in own])):
-            for head, losses in _losses(predictions, one, slice(part.start, part.stop), config).items():
-                found[head].append(losses)
+        without = HeadOutputs(with_it.embedding, *(each.numpy() for each in own))
+        targets = head_targets(one, part, config)
+        for found, outputs in ((deep, with_it), (alone, without)):
+            for head, predicted in output_predictions(outputs, config).items():
+                losses = loss_rows(head, predicted, targets[head], config)
+                found[head].append(losses.mean(axis=1) if head == "quantiles" else losses)
     moments = np.concatenate([one.ts_ns[part.start : part.stop] for one, part in zip(series, rows, strict=True)])
     confirmed = set()
     for head, horizon in bars.items():
@@ -61,17 +64,3 @@ def confirmed_heads(
             if loss_difference(lost, baseline, moments, generator, horizon=horizon).is_better:
                 confirmed.add(head)
     return frozenset(confirmed)
-
-
-def _losses(
-    predictions: Sequence[Float32Array], one: TrainingSeries, rows: slice, config: EncoderConfig
-) -> dict[str, FloatArray]:
-    """(n_rows,) loss of each head, NaN where unknown."""
-    quantiles, regime, pattern, turns = (each.astype(np.float64) for each in predictions)
-    by_horizon = quantiles.reshape(len(quantiles), len(config.horizons), -1)
-    return {
-        "quantiles": loss_rows("quantiles", by_horizon, one.future[rows], config).mean(axis=1),
-        "regime": loss_rows("regime", regime, one.regime[rows], config),
-        "pattern": loss_rows("pattern", pattern, one.pattern[rows], config),
-        "levels": loss_rows("levels", turns, one.reacted[rows], config),
-    }

@@ -1,7 +1,6 @@
 """Exact resume: everything the rest of a training depends on, in one file."""
 
 import hashlib
-import io
 import json
 import os
 from collections.abc import Sequence
@@ -15,6 +14,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 
 from agv2.backtest.tape import MarketTape
 from agv2.core.errors import DataError
+from agv2.models.array_bytes import arrays_from, npz_bytes
 from agv2.rl.callbacks import EvaluationCallback, ProgressCallback, ValidationPoint
 from agv2.rl.config import PolicyConfig
 from agv2.rl.episodes import Span
@@ -130,14 +130,11 @@ def training_digest(
 
 def _packed(arrays: dict[str, Any]) -> torch.Tensor:
     """Arrays, records among them, as the bytes of an `.npz`: torch loads tensors alone without pickle."""
-    buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, **arrays)
-    return torch.frombuffer(bytearray(buffer.getvalue()), dtype=torch.uint8)
+    return torch.frombuffer(bytearray(npz_bytes(arrays)), dtype=torch.uint8)
 
 
 def _unpacked(packed: torch.Tensor) -> dict[str, Any]:
-    with np.load(io.BytesIO(packed.numpy().tobytes()), allow_pickle=False) as arrays:
-        return {name: arrays[name] for name in arrays.files}
+    return arrays_from(packed.numpy().tobytes())
 
 
 def _write_atomically(path: Path, contents: dict[str, Any]) -> None:

@@ -2,8 +2,6 @@
 
 import json
 import re
-import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +14,6 @@ from agv2.app.encoder_page.page import evidence_page
 from agv2.app.encoder_report import finding_counts
 from tests.encoder_reports import LEVELS, a_report, compared, evidence_of
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 REPORT = a_report()
 
 
@@ -67,17 +64,6 @@ def test_the_document_has_no_number_that_json_has_not() -> None:
     assert levels["comparisons"][0]["difference"]["low"] is None
     assert (levels["finding"], levels["best_baseline"]) == ("draw", "distance to level")
     assert document["seeds"][0]["looks"][0]["selection"].keys() == {head["head"] for head in document["heads"]}
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs the extra `playwright`")
-    if CHROMIUM is None:
-        pytest.skip("needs Chromium on the PATH")
-    with playwright.sync_playwright() as engine:
-        chromium = engine.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-        yield chromium
-        chromium.close()
 
 
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 1280), ("light", 390), ("dark", 390)])

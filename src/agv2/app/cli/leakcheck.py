@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from agv2.app.cli.options import ConfigOption, SetOption, parse_overrides
+from agv2.app.cli.options import ConfigOption, SetOption, SymbolsOption, parse_overrides
 
 if TYPE_CHECKING:
     from agv2.app.leakcheck import Progress
@@ -27,10 +27,7 @@ def leakcheck(
         list[Path] | None,
         typer.Option("--bars", metavar="FILE...", help="Parquet bars; without them, a synthetic gold market."),
     ] = None,
-    symbol: Annotated[
-        list[str] | None,
-        typer.Option("--symbol", metavar="NAME...", help="One a file, in order; else the file name up to the first _."),
-    ] = None,
+    symbol: SymbolsOption = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="The same seed gives the same check.")] = 7,
     quick: Annotated[bool, typer.Option("--quick", help="Seconds instead of a minute; what `agv2 run` does.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON, for programs.")] = False,

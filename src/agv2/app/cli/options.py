@@ -1,4 +1,4 @@
-"""Options that every command takes, and the reading of them."""
+"""Options that several commands take, and the reading of them."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,7 +9,7 @@ import typer
 if TYPE_CHECKING:  # pydantic is not needed to print a help text
     from agv2.utils.config import Override
 
-__all__ = ["ConfigOption", "SetOption", "parse_overrides", "spread_values"]
+__all__ = ["ConfigOption", "SetOption", "SymbolsOption", "parse_overrides", "spread_values"]
 
 ConfigOption = Annotated[
     Path | None,
@@ -18,6 +18,10 @@ ConfigOption = Annotated[
 SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="FILE.KEY=VALUE", help="One setting, e.g. costs.default.half_spread_frac=0.0001."),
+]
+SymbolsOption = Annotated[
+    list[str] | None,
+    typer.Option("--symbol", metavar="NAME...", help="One a file, in order; else the file name up to the first _."),
 ]
 
 

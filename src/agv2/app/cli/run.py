@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from agv2.app.cli.options import ConfigOption, SetOption, parse_overrides
+from agv2.app.cli.options import ConfigOption, SetOption, SymbolsOption, parse_overrides
 
 __all__ = ["run"]
 
@@ -16,10 +16,7 @@ def run(
         list[Path], typer.Option("--bars", metavar="FILE...", help="Parquet bars; several files are one portfolio.")
     ],
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="New or empty directory for the results.")],
-    symbol: Annotated[
-        list[str] | None,
-        typer.Option("--symbol", metavar="NAME...", help="One a file, in order; else the file name up to the first _."),
-    ] = None,
+    symbol: SymbolsOption = None,
     profile: Annotated[
         Literal["quick", "standard", "thorough"],
         typer.Option("--profile", help="Minutes, an hour, or overnight on two cores."),

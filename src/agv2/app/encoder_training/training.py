@@ -6,7 +6,6 @@ written before every input has been checked, and each encoder is on disk before 
 
 import hashlib
 import json
-import re
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +14,7 @@ import numpy as np
 
 from agv2.app.encoder_page.page import evidence_page
 from agv2.app.encoder_report import AblatedHead, EncoderReport, TrainedSeed
+from agv2.app.encoder_store import plain_name
 from agv2.app.encoder_training.bars_plan import plan_from_bars
 from agv2.app.encoder_training.one_encoder import keep_encoder, stage_label, trained_encoder
 from agv2.app.encoder_training.plan import EncoderPlan, EncoderRequest
@@ -77,7 +77,8 @@ def train_encoders(request: EncoderRequest) -> EncoderOutcome:
     if request.ablate and len(plan.heads) < 2:
         raise ConfigError(f"--ablate: without head {plan.heads[0]} nothing is left to train; leave the option out")
     out = request.out or _home_directory(plan)
-    require_fresh_directory(out, request.resume)
+    if request.out is None:
+        require_fresh_directory(out, request.resume)
     _require_home(load_environment().encoders)
     store = RunStore(out)
     with store.locked():
@@ -106,8 +107,7 @@ def _plan(request: EncoderRequest, settings: Settings) -> EncoderPlan:
 
 def _home_directory(plan: EncoderPlan) -> Path:
     """A directory of the project home whose name says what is trained: the same training has the same one."""
-    # A file of windows may name its symbols as it likes: a name is no path.
-    symbols = "-".join(re.sub(r"[^A-Za-z0-9]", "", span.symbol)[:32] for span in plan.spans[:4])
+    symbols = "-".join(plain_name(span.symbol) for span in plan.spans[:4])
     return load_environment().home / "models" / "trainings" / f"{symbols}_{plan.config.backbone}_{_digest(plan)[:8]}"
 
 

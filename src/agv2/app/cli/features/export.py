@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from agv2.app.cli.options import ConfigOption, SetOption, parse_overrides
+from agv2.app.cli.options import ConfigOption, SetOption, SymbolsOption, parse_overrides
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -22,10 +22,7 @@ _OUT = Path("data/encoder_windows.parquet")
 def export(
     bars: Annotated[list[Path], typer.Option("--bars", metavar="FILE...", help="Parquet bars of one timeframe.")],
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The Parquet file to write.")] = _OUT,
-    symbol: Annotated[
-        list[str] | None,
-        typer.Option("--symbol", metavar="NAME...", help="One a file, in order; else the file name up to the first _."),
-    ] = None,
+    symbol: SymbolsOption = None,
     stride: Annotated[
         int | None,
         typer.Option(

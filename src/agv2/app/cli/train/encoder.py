@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from agv2.app.cli.options import ConfigOption, SetOption, parse_overrides
+from agv2.app.cli.options import ConfigOption, SetOption, SymbolsOption, parse_overrides
 
 __all__ = ["encoder"]
 
@@ -20,10 +20,7 @@ def encoder(
         Path | None,
         typer.Option("--data", metavar="FILE", help="Instead: windows, as `agv2 features export` writes them."),
     ] = None,
-    symbol: Annotated[
-        list[str] | None,
-        typer.Option("--symbol", metavar="NAME...", help="One a file, in order; else the file name up to the first _."),
-    ] = None,
+    symbol: SymbolsOption = None,
     profile: Annotated[
         Literal["quick", "standard", "thorough"],
         typer.Option("--profile", help="How long to train; from standard on also GARCH and boosted trees to beat."),
