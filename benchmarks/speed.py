@@ -7,6 +7,7 @@ One thread. Rounds of the two sides alternate; figures are medians.
 """
 
 import argparse
+import math
 import statistics
 import time
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from comparison import HISTORY, Line, record_lines
 
 from agv2.backtest.simulator import BatchSimulator
 from agv2.backtest.tape import MarketTape
+from agv2.core.arrays import record_dtype
 from agv2.core.instruments import Market
 from agv2.core.timeframes import SessionCalendar
 from agv2.data.synthetic import synthetic_bars
@@ -30,6 +32,7 @@ from agv2.models.heads import LEVEL_BANDS, MultiTaskHeads
 from agv2.models.masked_model import MaskedModel
 from agv2.models.training_batches import Batch, masked_spans
 from agv2.risk.config import RiskParams
+from agv2.risk.level_stop import NearLevels
 from agv2.sim.costs import Costs
 
 ROUNDS, SEED = 7, 7
@@ -53,13 +56,15 @@ def simulator(n_books: int = 256, n_steps: int = 400) -> Line:
     bars = synthetic_bars("noise", 20_000, SEED)
     calendar = SessionCalendar(0, "UTC", 365.0, None, weekend_nights=True)
     rows = rng.normal(size=(len(bars), 274)).astype(np.float32)
+    near_levels = np.full(len(bars), NearLevels(1.75, 2.25), dtype=record_dtype(NearLevels))
     tape = MarketTape(
         symbol="NOISE",
         bars=bars.records(calendar),
         volatility=np.full(len(bars), 0.004),
+        levels=near_levels,
         market_rows=rows,
         market=Market(1.0, 1e-4, 1e-4, 1e9, 0.0, 20.0),
-        params=RiskParams(0.003, 4.0, 10, 0.04, 0.2, 10, 0, 0),
+        params=RiskParams(0.003, 4.0, 10, 0.04, 0.2, 10, 0, 0, 0.5, 3.5, 4.0, math.inf, 1.0),
         costs=Costs(1e-4, 5e-5, 1e-5, 0.0, 1e-4, 1e-4, 0, 1, 0.1, True),
     )
     books = np.arange(n_books)

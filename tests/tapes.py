@@ -1,19 +1,21 @@
 """Market tapes and kernel arguments for tests: valid by default, a test names only what it is about."""
 
+import math
 from typing import Any
 
 import numpy as np
 
 from agv2.backtest.tape import MarketTape
-from agv2.core.arrays import Float32Array, FloatArray
+from agv2.core.arrays import Float32Array, FloatArray, RecordArray, record_dtype
 from agv2.core.bars import Bars
 from agv2.core.instruments import Market
 from agv2.core.timeframes import SessionCalendar, Timeframe
 from agv2.risk.config import RiskParams
+from agv2.risk.level_stop import NearLevels
 from agv2.sim.costs import Costs
 from tests.factories import START_NS
 
-__all__ = ["ANY_LOT", "FREE", "a_tape", "costs", "limits", "walk"]
+__all__ = ["ANY_LOT", "FREE", "a_tape", "costs", "limits", "near_levels", "walk"]
 
 FREE = Costs(
     half_spread_frac=0.0,
@@ -37,7 +39,7 @@ def costs(**changes: Any) -> Costs:
 
 
 def limits(**changes: Any) -> RiskParams:
-    """Generous limits, no minimum hold and no cool-down."""
+    """Generous limits, no minimum hold, no cool-down, nothing that moves a stop or cuts a size."""
     usual = RiskParams(
         target_volatility=0.003,
         max_exposure=4.0,
@@ -47,6 +49,11 @@ def limits(**changes: Any) -> RiskParams:
         breaker_cooldown_days=10,
         min_hold_bars=0,
         cooldown_bars=0,
+        level_stop_margin_units=0.5,
+        level_stop_max_units=0.0,
+        trailing_units=0.0,
+        kelly_volatility=math.inf,
+        evidence_scale=1.0,
     )
     return usual._replace(**changes)
 
@@ -75,10 +82,21 @@ def a_tape(
     market: Market = ANY_LOT,
     params: RiskParams | None = None,
     costs: Costs = FREE,
+    levels: RecordArray | None = None,
 ) -> MarketTape:
-    """A tape of `bars` (a short walk) whose market rows are noise unless given."""
+    """A tape of `bars` (a short walk) whose market rows are noise unless given, without levels unless given."""
     bars = walk(400, sigma=sigma) if bars is None else bars
     if rows is None:
         rows = np.random.default_rng(1).normal(size=(len(bars), width)).astype(np.float32)
     volatility: FloatArray = np.full(len(bars), sigma)
-    return MarketTape(bars.symbol, bars.records(NEW_YORK), volatility, rows, market, params or limits(), costs)
+    if levels is None:
+        levels = near_levels(np.full((len(bars), 2), np.nan))
+    records = bars.records(NEW_YORK)
+    return MarketTape(bars.symbol, records, volatility, levels, rows, market, params or limits(), costs)
+
+
+def near_levels(distances: FloatArray) -> RecordArray:
+    """Records of `NearLevels` from (n_bars, 2) distances down and up, volatility units."""
+    rows = np.empty(len(distances), dtype=record_dtype(NearLevels))
+    rows["below"], rows["above"] = distances.T
+    return rows

@@ -71,6 +71,7 @@ def tape(bundle: ModelBundle, rows: RunRows, market_files: dict[str, Path]) -> M
         symbol="TREND",
         bars=market.records[first : last + 1],
         volatility=market.features.sigma[first : last + 1],
+        levels=market.tape(last + 1, np.empty((last + 1, 0), dtype=np.float32)).levels[first:],
         market_rows=market_rows(bundle, market, first, last),
         market=market.instrument.market,
         params=market.params,

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from agv2.app.market_preparation import as_known_after, prepare_markets
+from agv2.app.market_preparation import as_known_after, market_of, prepare_markets
 from agv2.app.settings import Settings, load_settings, require_known_symbols
 from agv2.core.bars import Bars
 from agv2.core.errors import ConfigError, DataError
@@ -80,3 +80,15 @@ def test_the_order_of_the_files_means_nothing(tmp_path: Path) -> None:
 def test_true_is_no_number_of_folds() -> None:
     with pytest.raises(ConfigError, match="folds must not be true"):
         settings_with("backtest.profiles.smoke.folds=true")
+
+
+def test_the_tape_holds_the_levels_that_features_draw_and_none_else() -> None:
+    market = market_of(gappy_bars(2_000), settings_with())
+    levels, tape = market.features.levels, market.tape(1_500, np.empty((1_500, 0), dtype=np.float32))
+    drawn = levels.below_strength > 0.0
+    known = np.isfinite(levels.below)
+    assert drawn[:1_500].any()
+    assert (known & ~drawn)[:1_500].any(), "both kinds of bar are tried"
+    assert np.array_equal(tape.levels["below"], np.where(drawn, levels.below, np.nan)[:1_500], equal_nan=True)
+    above = np.where(levels.above_strength > 0.0, levels.above, np.nan)[:1_500]
+    assert np.array_equal(tape.levels["above"], above, equal_nan=True)

@@ -1,3 +1,4 @@
+import math
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ from agv2.core.orders import NO_ORDER, FillReason, Order
 from agv2.decision.actions import Action
 from agv2.decision.planner import Plan, PlanReason, plan_order
 from agv2.risk.config import RiskParams
+from agv2.risk.level_stop import NearLevels
 from agv2.risk.limits import RiskState, fresh_risk_state
 from agv2.risk.position_sizer import AccountView
 from tests.factories import a_bar
@@ -14,6 +16,7 @@ from tests.tapes import ANY_LOT, limits
 
 CASH = 100_000.0
 BAR = a_bar(close=100.0)
+NO_LEVELS = NearLevels(math.nan, math.nan)
 FULL = 600.0  # 100,000 x 0.003 / 0.005 / 100
 LONG, FLAT, SHORT = (Action(side, 1.0, 2.0, 4.0) for side in (1, 0, -1))
 
@@ -25,12 +28,13 @@ def planned(
     risk: RiskState | None = None,
     params: RiskParams | None = None,
     view: AccountView | None = None,
+    levels: NearLevels = NO_LEVELS,
     **market: Any,
 ) -> Plan:
     book = open_account(CASH, 100.0) if book is None else book
     return plan_order(
         book, risk or fresh_risk_state(CASH, 0), view or AccountView(CASH, 0.0, 0), action, BAR, 0.005,
-        params or limits(), ANY_LOT._replace(**market), 9,
+        levels, params or limits(), ANY_LOT._replace(**market), 9,
     )  # fmt: skip
 
 
@@ -72,6 +76,46 @@ def test_a_pending_order_counts_as_the_position() -> None:
     assert (withdrawn.order.order_id, withdrawn.order.units) == (9, 0.0)
     turned = planned(SHORT, pending(600.0))
     assert turned.order.units == pytest.approx(-FULL)
+
+
+def test_a_near_level_takes_the_stop_beyond_it_and_the_target_with_it() -> None:
+    """A unit is 0.5; support 2.5 units below and a margin of half a unit make 3, one and a half times the chosen 2."""
+    beyond = limits(level_stop_max_units=3.5)
+    moved = planned(LONG, params=beyond, levels=NearLevels(2.5, 1.0)).order
+    assert (moved.stop_loss, moved.take_profit) == pytest.approx((98.5, 103.0))
+    turned = planned(SHORT, holding(50.0), params=beyond, levels=NearLevels(1.0, 2.5)).order
+    assert (turned.stop_loss, turned.take_profit) == pytest.approx((101.5, 97.0))
+    assert moved.units == pytest.approx(FULL), "the size is that of the volatility, wherever the stop is"
+    for nothing in (NearLevels(3.1, 2.5), NearLevels(1.4, 2.5), NO_LEVELS):  # too far, nearer than chosen, none
+        assert planned(LONG, params=beyond, levels=nothing).order == planned(LONG).order
+    assert planned(LONG, levels=NearLevels(2.5, 1.0)).order == planned(LONG).order, "off"
+
+
+def test_the_kelly_cap_is_a_volatility_of_the_notional() -> None:
+    """0.001 of the usual 0.003: a third of the size, and half of that for a size of a half."""
+    capped = limits(kelly_volatility=0.001)
+    for side, sign in ((LONG, 1.0), (SHORT, -1.0)):
+        plan = planned(side, params=capped)
+        assert plan.order.units == pytest.approx(sign * FULL / 3.0)
+        assert plan.before_units == pytest.approx(sign * FULL)
+        assert plan.reason == PlanReason.KELLY_CAPPED
+    assert planned(LONG._replace(size_frac=0.5), params=capped).order.units == pytest.approx(FULL / 6.0)
+    assert planned(LONG, params=limits(kelly_volatility=0.1)).reason == PlanReason.AS_WISHED
+    tighter = planned(LONG, params=capped._replace(max_exposure=0.1))
+    assert tighter.order.units == pytest.approx(100.0)
+    assert tighter.reason == PlanReason.SIZE_CAPPED
+
+
+def test_without_a_proven_edge_a_quarter_is_traded_in_simulation_and_nothing_live() -> None:
+    quarter = planned(LONG, params=limits(evidence_scale=0.25))
+    assert quarter.order.units == pytest.approx(FULL / 4.0)
+    assert quarter.reason == PlanReason.NO_EDGE
+    nothing = limits(evidence_scale=0.0)
+    refused = planned(LONG, params=nothing)
+    assert (refused.order, refused.reason) == (NO_ORDER, PlanReason.NO_EDGE)
+    left = planned(SHORT, holding(50.0), params=nothing)
+    assert (left.order.units, left.side, left.reason) == (-50.0, 0, PlanReason.NO_EDGE)
+    assert planned(LONG, holding(50.0), params=nothing).reason == PlanReason.HOLD, "what is held is not cut"
 
 
 def test_leaving_and_turning_are_one_order() -> None:

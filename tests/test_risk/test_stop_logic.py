@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agv2.risk.stop_logic import initial_stop, initial_target
@@ -11,6 +11,7 @@ def test_distances_are_counted_in_volatility_units(side: int, stop: float, targe
     assert initial_target(side, 100.0, 0.01, 6.0, 0.0) == pytest.approx(target)
 
 
+@settings(deadline=None)  # the first example may have to compile
 @given(
     st.sampled_from([-1, 1]),
     st.floats(0.5, 1e5),

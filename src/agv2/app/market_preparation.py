@@ -10,7 +10,7 @@ from agv2.app.feature_cache import cached_features
 from agv2.app.quality_gate import AdmittedBars, admit_files
 from agv2.app.settings import Settings
 from agv2.backtest.tape import MarketTape
-from agv2.core.arrays import Float32Array, IntArray, RecordArray
+from agv2.core.arrays import Float32Array, IntArray, RecordArray, record_dtype
 from agv2.core.bars import Bars
 from agv2.core.errors import DataError
 from agv2.core.instruments import Instrument
@@ -18,6 +18,7 @@ from agv2.core.timeframes import SessionCalendar
 from agv2.features.pipeline import FeatureMatrix, compute_features
 from agv2.models.config import ASSET_CLASSES
 from agv2.risk.config import RiskParams
+from agv2.risk.level_stop import NearLevels
 from agv2.sim.costs import Costs, SpreadSource
 from agv2.utils.environment import Environment, load_environment
 
@@ -71,11 +72,21 @@ class PreparedMarket:
             symbol=self.bars.symbol,
             bars=self.records[:stop],
             volatility=self.features.sigma[:stop],
+            levels=_near_levels(self.features, stop),
             market_rows=market_rows,
             market=self.instrument.market,
             params=self.params,
             costs=self.costs,
         )
+
+
+def _near_levels(features: FeatureMatrix, stop: int) -> RecordArray:
+    """(stop,) records of `NearLevels`: what the risk layer reads of levels, NaN where none is drawn."""
+    levels = features.levels
+    rows = np.empty(stop, dtype=record_dtype(NearLevels))
+    rows["below"] = np.where(levels.below_strength > 0.0, levels.below, np.nan)[:stop]
+    rows["above"] = np.where(levels.above_strength > 0.0, levels.above, np.nan)[:stop]
+    return rows
 
 
 def prepare_markets(

@@ -69,6 +69,7 @@ def decision_stages(
                 AccountView(equity(book), 0.0, 0),
                 bar,
                 volatility,
+                tape.levels_at(int(t)),
                 tape.market_rows[t],
                 2,
             )
@@ -167,6 +168,7 @@ def _book(bar: Bar, volatility: float) -> Account:
         take_profit=bar.close + 2.0 * side * risk,
         bracket_order_id=1,
         bracket_decided_ns=0,
+        target_decided_ns=0,
         trailed=False,
         bars_held=3,
         bars_flat=0,

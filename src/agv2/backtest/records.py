@@ -10,11 +10,12 @@ from agv2.core.instruments import Market
 from agv2.core.jit import kernel
 from agv2.core.orders import Fill, Order
 from agv2.risk.config import RiskParams
+from agv2.risk.level_stop import NearLevels
 from agv2.risk.limits import RiskState
 from agv2.sim.costs import Costs
 
 __all__ = [
-    "read_account", "read_bar", "read_costs", "read_market", "read_params", "read_risk",
+    "read_account", "read_bar", "read_costs", "read_levels", "read_market", "read_params", "read_risk",
     "write_account", "write_fill", "write_risk",
 ]  # fmt: skip
 
@@ -39,8 +40,16 @@ def read_params(rows: RecordArray, i: int) -> RiskParams:
     r = rows[i]
     return RiskParams(
         r["target_volatility"], r["max_exposure"], r["max_positions"], r["daily_loss_frac"], r["drawdown_frac"],
-        r["breaker_cooldown_days"], r["min_hold_bars"], r["cooldown_bars"],
+        r["breaker_cooldown_days"], r["min_hold_bars"], r["cooldown_bars"], r["level_stop_margin_units"],
+        r["level_stop_max_units"], r["trailing_units"], r["kelly_volatility"], r["evidence_scale"],
     )  # fmt: skip
+
+
+@kernel
+def read_levels(rows: RecordArray, i: int) -> NearLevels:
+    """`NearLevels` at row `i`."""
+    r = rows[i]
+    return NearLevels(r["below"], r["above"])
 
 
 @kernel
@@ -84,8 +93,8 @@ def read_account(rows: RecordArray, i: int) -> Account:
     pending = Order(p["order_id"], p["units"], p["stop_loss"], p["take_profit"], p["reason"], p["decided_ns"])
     return Account(
         r["cash"], r["units"], r["close_price"], r["entry_price"], r["initial_risk"], r["stop_loss"],
-        r["take_profit"], r["bracket_order_id"], r["bracket_decided_ns"], r["trailed"], r["bars_held"],
-        r["bars_flat"], pending, r["wait_bars"],
+        r["take_profit"], r["bracket_order_id"], r["bracket_decided_ns"], r["target_decided_ns"], r["trailed"],
+        r["bars_held"], r["bars_flat"], pending, r["wait_bars"],
     )  # fmt: skip
 
 
@@ -102,6 +111,7 @@ def write_account(rows: RecordArray, i: int, account: Account) -> None:
     r["take_profit"] = account.take_profit
     r["bracket_order_id"] = account.bracket_order_id
     r["bracket_decided_ns"] = account.bracket_decided_ns
+    r["target_decided_ns"] = account.target_decided_ns
     r["trailed"] = account.trailed
     r["bars_held"] = account.bars_held
     r["bars_flat"] = account.bars_flat

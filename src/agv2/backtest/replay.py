@@ -13,6 +13,7 @@ from agv2.core.orders import NO_ORDER, Fill, Order
 from agv2.decision.decider import Decider, Decision, Policy
 from agv2.risk.limits import RiskState, fresh_risk_state, is_halted, observe_equity
 from agv2.risk.position_sizer import AccountView
+from agv2.risk.trailing import with_trailed_stop
 from agv2.sim.kernel import advance, close_out
 
 __all__ = ["EquityRow", "ReplayResult", "replay"]
@@ -54,9 +55,12 @@ class _BookState:
     last_order_id: int = 0
 
     def committed_notional(self) -> float:
-        """Gross notional that is held, pending or just ordered."""
+        """Gross notional that is held, or will be once what is pending or just ordered has filled.
+
+        The larger of the two: an exit may have to wait for its market to open, and others trade meanwhile.
+        """
         pending = self.order if self.order.order_id != 0 else self.book.pending
-        return abs(self.book.units + pending.units) * self.book.close_price
+        return max(abs(self.book.units), abs(self.book.units + pending.units)) * self.book.close_price
 
 
 def replay(
@@ -133,7 +137,9 @@ def _advance_book(state: _BookState, index: int, bar: Bar, result: ReplayResult)
         return 0.0
     tape = state.tape
     step = advance(state.book, state.order, bar, tape.costs, tape.market)
-    state.book, state.order = step.account, NO_ORDER
+    volatility = float(tape.volatility[index])
+    state.book = with_trailed_stop(step.account, bar, volatility, tape.params, tape.market)
+    state.order = NO_ORDER
     fills = [step.market_fill, step.bracket_fill]
     if index == tape.bars.size - 1:
         decided_ns = int(tape.bars["ts_ns"][index - 1])
@@ -158,7 +164,14 @@ def _decide(
     tape = state.tape
     state.last_order_id += 1
     decision = state.decider.decide(
-        state.book, risk, view, bar, float(tape.volatility[index]), tape.market_rows[index], state.last_order_id
+        state.book,
+        risk,
+        view,
+        bar,
+        float(tape.volatility[index]),
+        tape.levels_at(index),
+        tape.market_rows[index],
+        state.last_order_id,
     )
     state.order = decision.plan.order
     result.decisions.append((tape.symbol, index, decision))

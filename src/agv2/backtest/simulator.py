@@ -9,6 +9,7 @@ from agv2.backtest.records import (
     read_account,
     read_bar,
     read_costs,
+    read_levels,
     read_market,
     read_params,
     read_risk,
@@ -28,6 +29,7 @@ from agv2.decision.planner import plan_order
 from agv2.risk.config import RiskParams
 from agv2.risk.limits import RiskState, fresh_risk_state, is_halted, observe_equity
 from agv2.risk.position_sizer import AccountView
+from agv2.risk.trailing import with_trailed_stop
 from agv2.sim.costs import Costs
 from agv2.sim.kernel import advance
 
@@ -91,6 +93,7 @@ class BatchSimulator:
         self.lengths: IntArray = np.array(lengths, dtype=np.int64)
         self._bars = np.concatenate([tape.bars for tape in tapes])
         self._volatility = np.concatenate([tape.volatility for tape in tapes])
+        self._levels = np.concatenate([tape.levels for tape in tapes])
         self._market_rows = np.concatenate([tape.market_rows for tape in tapes])
         self._markets = np.array([tuple(tape.market) for tape in tapes], dtype=record_dtype(Market))
         self._params = np.array([tuple(tape.params) for tape in tapes], dtype=record_dtype(RiskParams))
@@ -135,8 +138,8 @@ class BatchSimulator:
             (n_books,) records of `StepLedger`.
         """
         _step_books(
-            actions, self._bars, self._volatility, self._market_rows, self._markets, self._params, self.costs,
-            self.accounts, self.risks, self._places, self.ledger, self.fills, self.observations,
+            actions, self._bars, self._volatility, self._levels, self._market_rows, self._markets, self._params,
+            self.costs, self.accounts, self.risks, self._places, self.ledger, self.fills, self.observations,
         )  # fmt: skip
         return self.ledger
 
@@ -195,6 +198,7 @@ def _step_books(
     actions: IntArray,
     bars: RecordArray,
     volatility: FloatArray,
+    levels: RecordArray,
     market_rows: Float32Array,
     markets: RecordArray,
     params: RecordArray,
@@ -216,17 +220,18 @@ def _step_books(
         action = decode_action(actions[i, 0], actions[i, 1], actions[i, 2], actions[i, 3])
         order_id = place["last_order_id"] + 1
         plan = plan_order(
-            book, risk, AccountView(before, 0.0, 0), action, read_bar(bars, at), volatility[at], limits, market,
-            order_id,
+            book, risk, AccountView(before, 0.0, 0), action, read_bar(bars, at), volatility[at],
+            read_levels(levels, at), limits, market, order_id,
         )  # fmt: skip
         place["last_order_id"] = order_id
 
         at += 1
         bar = read_bar(bars, at)
         result = advance(book, plan.order, bar, read_costs(costs, i), market)
-        after = equity(result.account)
+        book = with_trailed_stop(result.account, bar, volatility[at], limits, market)
+        after = equity(book)
         risk = observe_equity(risk, after, bar.day, limits)
-        write_account(accounts, i, result.account)
+        write_account(accounts, i, book)
         write_risk(risks, i, risk)
         write_fill(fills[i], 0, result.market_fill)
         write_fill(fills[i], 1, result.bracket_fill)
@@ -245,12 +250,12 @@ def _step_books(
         row["worst_drawdown_after"] = worst_after
         row["costs_paid"] = _fill_costs(result.market_fill) + _fill_costs(result.bracket_fill)
         row["financing"] = result.financing
-        row["exposure"] = abs(result.account.units) * bar.close / after if after > 0.0 else 0.0
+        row["exposure"] = abs(book.units) * bar.close / after if after > 0.0 else 0.0
         row["fills"] = (1 if result.market_fill.units > 0.0 else 0) + (1 if result.bracket_fill.units > 0.0 else 0)
         row["halted"] = is_halted(risk)
         row["terminated"] = after <= 0.0
         row["truncated"] = at >= place["end"] and after > 0.0
-        write_observation(observations[i], market_rows[at], result.account, risk, bar, volatility[at], limits)
+        write_observation(observations[i], market_rows[at], book, risk, bar, volatility[at], limits)
 
 
 @kernel

@@ -31,7 +31,9 @@ class Account(NamedTuple):
     bracket_order_id: int
     """Order that set the bracket."""
     bracket_decided_ns: int
-    """Open time of the bar at whose close the bracket was set."""
+    """Open time of the bar at whose close the stop in force was set."""
+    target_decided_ns: int
+    """Open time of the bar at whose close the target in force was set."""
     trailed: bool
     """Whether the stop was moved since the entry."""
     bars_held: int
@@ -47,7 +49,7 @@ class Account(NamedTuple):
 @kernel
 def open_account(cash: float, close_price: float) -> Account:
     """A flat book with `cash` and nothing pending."""
-    return Account(cash, 0.0, close_price, 0.0, 0.0, 0.0, 0.0, 0, 0, False, 0, NEVER_HELD, NO_ORDER, 0)
+    return Account(cash, 0.0, close_price, 0.0, 0.0, 0.0, 0.0, 0, 0, 0, False, 0, NEVER_HELD, NO_ORDER, 0)
 
 
 @kernel

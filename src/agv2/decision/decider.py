@@ -13,6 +13,7 @@ from agv2.decision.actions import Action, decode_action
 from agv2.decision.observation import BOOK_FIELDS, write_observation
 from agv2.decision.planner import Plan, plan_order
 from agv2.risk.config import RiskParams
+from agv2.risk.level_stop import NearLevels
 from agv2.risk.limits import RiskState
 from agv2.risk.position_sizer import AccountView
 
@@ -66,17 +67,19 @@ class Decider:
         account: AccountView,
         bar: Bar,
         volatility: float,
+        levels: NearLevels,
         market_row: Float32Array,
         order_id: int,
     ) -> Decision:
         """Decide at the close of `bar`.
 
         Args:
-            book: the account after `bar`.
+            book: the account after `bar`, its stop trailed.
             risk: the account's limits after `bar`.
             account: what the book must know of the rest of its account.
             bar: the bar that has just closed.
             volatility: causal per-bar volatility at `bar`.
+            levels: nearest support and resistance at `bar`.
             market_row: (market size,) embedding and head predictions at `bar`.
             order_id: identity of a new order.
 
@@ -87,5 +90,5 @@ class Decider:
         write_observation(observation, market_row, book, risk, bar, volatility, self.params)
         output = self.policy.act(observation[np.newaxis])
         action = decode_action(*(int(choice) for choice in output.actions[0]))
-        plan = plan_order(book, risk, account, action, bar, volatility, self.params, self.market, order_id)
+        plan = plan_order(book, risk, account, action, bar, volatility, levels, self.params, self.market, order_id)
         return Decision(bar.ts_ns, observation, action, plan, float(output.entropy[0]), float(output.values[0]))

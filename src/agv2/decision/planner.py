@@ -10,8 +10,9 @@ from agv2.core.jit import kernel
 from agv2.core.orders import NO_ORDER, FillReason, Order
 from agv2.decision.actions import Action
 from agv2.risk.config import RiskParams
+from agv2.risk.level_stop import NearLevels, stop_units_beyond_level
 from agv2.risk.limits import RiskState
-from agv2.risk.position_sizer import AccountView, permitted_units, target_units
+from agv2.risk.position_sizer import AccountView, evidenced_units, permitted_units, target_units
 from agv2.risk.stop_logic import initial_stop, initial_target
 
 __all__ = ["Plan", "PlanReason", "plan_order"]
@@ -30,6 +31,8 @@ class PlanReason(IntEnum):
     SIZE_CAPPED = 7
     TOO_SMALL = 8
     RUINED = 9
+    KELLY_CAPPED = 10
+    NO_EDGE = 11
 
 
 class Plan(NamedTuple):
@@ -58,6 +61,7 @@ def plan_order(
     action: Action,
     bar: Bar,
     volatility: float,
+    levels: NearLevels,
     params: RiskParams,
     market: Market,
     order_id: int,
@@ -68,12 +72,13 @@ def plan_order(
     is, another replaces what is pending.
 
     Args:
-        book: the account after `bar`.
+        book: the account after `bar`, its stop trailed.
         risk: the account's limits after `bar`.
         account: what the book must know of the rest of its account.
         action: the policy's wish.
         bar: the bar that has just closed.
         volatility: causal per-bar volatility at `bar`, log return, > 0.
+        levels: nearest support and resistance at `bar`.
         params: limits.
         market: grids and leverage.
         order_id: identity of a new order, > every earlier one of the book.
@@ -95,19 +100,22 @@ def plan_order(
         return _stay(book, side, reason, order_id, bar.ts_ns)
     units = 0.0
     if side != 0:
-        permitted = permitted_units(full, equity(book), bar.close, account, params, market)
+        warranted = evidenced_units(full, equity(book), bar.close, volatility, params)
+        permitted = permitted_units(warranted, equity(book), bar.close, account, params, market)
         units = round_lots(action.size_frac * permitted, market)
+        reason = _size_reason(units, permitted, warranted, full, params)
         if units == 0.0:
-            side, reason = 0, PlanReason.TOO_SMALL.value
+            side = 0
             if holding == 0:
                 return _keep(book, holding, before_units, reason)
-        elif abs(permitted) < abs(full):
-            reason = PlanReason.SIZE_CAPPED.value
 
     stop_loss, take_profit = 0.0, 0.0
     if side != 0:
-        stop_loss = initial_stop(side, bar.close, volatility, action.stop_units, market.tick_size)
-        take_profit = initial_target(side, bar.close, volatility, action.target_units, market.tick_size)
+        stop_units = stop_units_beyond_level(side, action.stop_units, levels, params)
+        # The target is a multiple of the stop's distance; where the stop is the chosen one, the factor is exactly 1.
+        profit_units = action.target_units * (stop_units / action.stop_units)
+        stop_loss = initial_stop(side, bar.close, volatility, stop_units, market.tick_size)
+        take_profit = initial_target(side, bar.close, volatility, profit_units, market.tick_size)
     change = units - book.units
     order = Order(order_id, change, stop_loss, take_profit, _fill_reason(book.units, units, reason), bar.ts_ns)
     return Plan(order, side, stop_loss, take_profit, before_units, change, reason)
@@ -135,6 +143,18 @@ def _permitted_side(
         if not turning and account.other_positions >= params.max_positions:
             return 0, PlanReason.MAX_POSITIONS.value
     return wished, PlanReason.AS_WISHED.value
+
+
+@kernel
+def _size_reason(units: float, permitted: float, warranted: float, full: float, params: RiskParams) -> int:
+    """What became of the size; the last of the limits that bound."""
+    if units == 0.0 and warranted != 0.0:
+        return PlanReason.TOO_SMALL.value
+    if abs(permitted) < abs(warranted):
+        return PlanReason.SIZE_CAPPED.value
+    if abs(warranted) < abs(full):
+        return PlanReason.KELLY_CAPPED.value if params.evidence_scale == 1.0 else PlanReason.NO_EDGE.value
+    return PlanReason.AS_WISHED.value
 
 
 @kernel

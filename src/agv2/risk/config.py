@@ -10,6 +10,7 @@ from agv2.utils.config import Config
 __all__ = ["RiskConfig", "RiskParams", "RiskProfile"]
 
 Fraction = Annotated[float, Field(gt=0.0, le=1.0)]
+_LEAST_KELLY = 0.1
 
 
 class RiskParams(NamedTuple):
@@ -30,6 +31,16 @@ class RiskParams(NamedTuple):
     """Bars that a position is kept before the policy may close it; stops still work."""
     cooldown_bars: int
     """Bars without a new position after one was closed."""
+    level_stop_margin_units: float
+    """How far beyond the nearest level a stop goes, volatility units."""
+    level_stop_max_units: float
+    """Furthest from the close that a level may take a stop, volatility units; 0: levels move no stop."""
+    trailing_units: float
+    """Width of the band behind the close in which a stop follows, volatility units; 0: it stays."""
+    kelly_volatility: float
+    """Cap on notional per unit of a book's equity, times `volatility`; infinite where the Kelly cap is off."""
+    evidence_scale: float
+    """Share of the usual size, less than 1 where the edge is not proven."""
 
 
 class RiskProfile(Config):
@@ -43,9 +54,24 @@ class RiskProfile(Config):
     breaker_cooldown_days: Annotated[int, Field(ge=1)]
     min_hold_bars: Annotated[int, Field(ge=0)]
     cooldown_bars: Annotated[int, Field(ge=0)]
+    level_stop_margin_units: Annotated[float, Field(ge=0.0, le=10.0)]
+    level_stop_max_units: Annotated[float, Field(ge=0.0, le=16.0)]
+    trailing_units: Annotated[float, Field(ge=0.0, le=100.0)]
+    kelly_fraction: Annotated[float, Field(ge=0.0, le=0.3)]
+
+    @model_validator(mode="after")
+    def _settings_mean_something(self) -> "RiskProfile":
+        if 0.0 < self.level_stop_max_units <= self.level_stop_margin_units:
+            raise ValueError(
+                f"level_stop_max_units {self.level_stop_max_units:g} leaves no room beyond level_stop_margin_units "
+                f"{self.level_stop_margin_units:g}: no level would move a stop; raise the first, or set it to 0 for off"
+            )
+        if 0.0 < self.kelly_fraction < _LEAST_KELLY:
+            raise ValueError(f"kelly_fraction {self.kelly_fraction:g} must be 0 (off) or {_LEAST_KELLY:g} to 0.3")
+        return self
 
     def params(self, bars_per_year: float) -> RiskParams:
-        """Limits for a market that trades `bars_per_year` bars a year."""
+        """Limits for a market that trades `bars_per_year` bars a year, at full size: as policies are trained."""
         return RiskParams(
             target_volatility=self.target_volatility_annual / math.sqrt(bars_per_year),
             max_exposure=self.max_exposure,
@@ -55,6 +81,11 @@ class RiskProfile(Config):
             breaker_cooldown_days=self.breaker_cooldown_days,
             min_hold_bars=self.min_hold_bars,
             cooldown_bars=self.cooldown_bars,
+            level_stop_margin_units=self.level_stop_margin_units,
+            level_stop_max_units=self.level_stop_max_units,
+            trailing_units=self.trailing_units,
+            kelly_volatility=math.inf,
+            evidence_scale=1.0,
         )
 
 

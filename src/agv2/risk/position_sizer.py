@@ -7,7 +7,7 @@ from agv2.core.instruments import Market
 from agv2.core.jit import kernel
 from agv2.risk.config import RiskParams
 
-__all__ = ["AccountView", "permitted_units", "target_units"]
+__all__ = ["AccountView", "evidenced_units", "permitted_units", "target_units"]
 
 
 class AccountView(NamedTuple):
@@ -39,6 +39,28 @@ def target_units(equity: float, price: float, volatility: float, params: RiskPar
     if equity <= 0.0:
         return 0.0
     return equity * params.target_volatility / volatility / price
+
+
+@kernel
+def evidenced_units(wanted: float, equity: float, price: float, volatility: float, params: RiskParams) -> float:
+    """`wanted` units cut to what the evidence for an edge warrants: a share of the usual size, and the Kelly cap.
+
+    Args:
+        wanted: signed base units.
+        equity: of the book, money; nothing is warranted without any.
+        price: last close, > 0.
+        volatility: causal per-bar volatility, log return, > 0.
+        params: `evidence_scale` and `kelly_volatility`, from `risk.kelly`.
+
+    Returns:
+        Signed base units, never more than `wanted` in magnitude.
+
+    Source: MacLean, Thorp & Ziemba (2010), Quantitative Finance 10(7), 681-687, for a fraction of Kelly.
+    """
+    if equity <= 0.0:
+        return 0.0
+    cap = equity * params.kelly_volatility / volatility / price
+    return math.copysign(min(abs(wanted) * params.evidence_scale, cap), wanted)
 
 
 @kernel

@@ -98,8 +98,8 @@ def _with_order(book: Account, order: Order, financing: float, costs: Costs) -> 
         wait_bars = costs.latency_bars
     return Account(
         book.cash - financing, book.units, book.close_price, book.entry_price, book.initial_risk, book.stop_loss,
-        book.take_profit, book.bracket_order_id, book.bracket_decided_ns, book.trailed, book.bars_held,
-        book.bars_flat, pending, wait_bars,
+        book.take_profit, book.bracket_order_id, book.bracket_decided_ns, book.target_decided_ns, book.trailed,
+        book.bars_held, book.bars_flat, pending, wait_bars,
     )  # fmt: skip
 
 
@@ -142,7 +142,7 @@ def _after_market_fill(book: Account, fill: Fill, order: Order, rest: Order) -> 
         risk = abs(fill.price - order.stop_loss) if order.stop_loss > 0.0 else 0.0
         return Account(
             cash, after, book.close_price, fill.price, risk, order.stop_loss, order.take_profit,
-            order.order_id, order.decided_ns, False, 0, NEVER_HELD, rest, 0,
+            order.order_id, order.decided_ns, order.decided_ns, False, 0, NEVER_HELD, rest, 0,
         )  # fmt: skip
     # What remains of a position keeps its bracket until it is gone: it is never unprotected.
     entry_price = book.entry_price
@@ -150,7 +150,8 @@ def _after_market_fill(book: Account, fill: Fill, order: Order, rest: Order) -> 
         entry_price = (abs(before) * book.entry_price + fill.units * fill.price) / abs(after)
     return Account(
         cash, after, book.close_price, entry_price, book.initial_risk, book.stop_loss, book.take_profit,
-        book.bracket_order_id, book.bracket_decided_ns, book.trailed, book.bars_held, book.bars_flat, rest, 0,
+        book.bracket_order_id, book.bracket_decided_ns, book.target_decided_ns, book.trailed, book.bars_held,
+        book.bars_flat, rest, 0,
     )  # fmt: skip
 
 
@@ -169,11 +170,13 @@ def _fill_bracket(book: Account, bar: Bar, half_spread: float, costs: Costs, mar
         mid = min(book.stop_loss, bar.open) if held > 0 else max(book.stop_loss, bar.open)
         price = fill_price(mid, -held, half_spread, costs.slippage_frac)
         reason = FillReason.TRAILING.value if book.trailed else FillReason.STOP_LOSS.value
+        decided_ns = book.bracket_decided_ns
     else:
         price = book.take_profit
         mid = min(max(price / (1.0 - held * half_spread), bar.low), bar.high)
         reason = FillReason.TAKE_PROFIT.value
-    return _closed(book, bar, -held, price, mid, book.bracket_order_id, reason, book.bracket_decided_ns, costs, market)
+        decided_ns = book.target_decided_ns
+    return _closed(book, bar, -held, price, mid, book.bracket_order_id, reason, decided_ns, costs, market)
 
 
 @kernel
@@ -198,15 +201,15 @@ def _closed(
 
 @kernel
 def _flat(book: Account, cash: float) -> Account:
-    return Account(cash, 0.0, book.close_price, 0.0, 0.0, 0.0, 0.0, 0, 0, False, 0, 0, NO_ORDER, 0)
+    return Account(cash, 0.0, book.close_price, 0.0, 0.0, 0.0, 0.0, 0, 0, 0, False, 0, 0, NO_ORDER, 0)
 
 
 @kernel
 def _replace_pending(book: Account, pending: Order, wait_bars: int) -> Account:
     return Account(
         book.cash, book.units, book.close_price, book.entry_price, book.initial_risk, book.stop_loss,
-        book.take_profit, book.bracket_order_id, book.bracket_decided_ns, book.trailed, book.bars_held,
-        book.bars_flat, pending, wait_bars,
+        book.take_profit, book.bracket_order_id, book.bracket_decided_ns, book.target_decided_ns, book.trailed,
+        book.bars_held, book.bars_flat, pending, wait_bars,
     )  # fmt: skip
 
 
@@ -219,5 +222,6 @@ def _marked(book: Account, bar: Bar) -> Account:
         flat += 1
     return Account(
         book.cash, book.units, bar.close, book.entry_price, book.initial_risk, book.stop_loss, book.take_profit,
-        book.bracket_order_id, book.bracket_decided_ns, book.trailed, held, flat, book.pending, book.wait_bars,
+        book.bracket_order_id, book.bracket_decided_ns, book.target_decided_ns, book.trailed, held, flat,
+        book.pending, book.wait_bars,
     )  # fmt: skip
