@@ -3,6 +3,7 @@ import pathlib
 
 from agv2.backtest.leakcheck_report import PassedCheck
 from agv2.backtest.provenance import BarsSource, Provenance, write_provenance
+from agv2.risk.kelly import EdgeEstimate
 
 
 def test_the_file_holds_inputs_code_and_machine(tmp_path: pathlib.Path) -> None:
@@ -17,6 +18,7 @@ def test_the_file_holds_inputs_code_and_machine(tmp_path: pathlib.Path) -> None:
         n_trials=2,
         trial_ledger="/home/me/.agv2/trials",
         leak_checks=[PassedCheck("GOLD", 7, ("features", "payoff"), 150, 2_000, ())],
+        edges=[EdgeEstimate(800, 0.01, 0.02, 1.1)],
         started_ns=1_700_000_000_123_456_789,
         finished_ns=1_700_000_060_000_000_000,
     )
@@ -29,6 +31,7 @@ def test_the_file_holds_inputs_code_and_machine(tmp_path: pathlib.Path) -> None:
     (check,) = found["leak_checks"]
     assert (check["symbol"], check["stages"], check["columns"]) == ("GOLD", ["features", "payoff"], 150)
     assert (found["seed"], found["n_trials"], found["config_digest"]) == (7, 2, "cd")
+    assert found["edges"] == [{"n_bars": 800, "mean": 0.01, "error": 0.02, "variance": 1.1}]
     assert found["libraries"]["numpy"].count(".") >= 1
     assert set(found["code"]) == {"version", "sources", "commit", "modified"}
     assert found["machine"]["cpus"] >= 1

@@ -10,6 +10,7 @@ from agv2.app.embedding_cache import EmbeddingCache
 from agv2.app.encoder_stages import cross_fit_stage, encoder_stage, encoder_works
 from agv2.app.fold_training import FoldEncoder, make_tapes, observation_layout
 from agv2.app.policy_fitting import fit_policy
+from agv2.app.policy_sizing import fold_edge, sized
 from agv2.app.progress import RunProgress, StageWork
 from agv2.app.run_plan import RunPlan
 from agv2.app.run_store import RunStore
@@ -21,6 +22,7 @@ from agv2.backtest.tape import MarketTape
 from agv2.backtest.walk_forward import Fold
 from agv2.models.head_scores import HeadScore
 from agv2.models.policy import PolicyNetwork
+from agv2.risk.kelly import EdgeEstimate
 from agv2.rl.policy_adapter import TorchPolicy, ensemble_network
 from agv2.utils.environment import load_environment
 
@@ -39,6 +41,8 @@ class FoldFacts:
     """Loss of each head on the encoder's training rows, by encoders fitted on other blocks; empty where it is off."""
     policies: tuple[Mapping[str, float], ...]
     """Of each seed: steps, best_step, and the per-bar Sharpe ratio on training and validation bars."""
+    edge: EdgeEstimate | None
+    """What the policy's size rests on; None where the Kelly cap is off."""
 
 
 class Walked(NamedTuple):
@@ -51,6 +55,8 @@ class Walked(NamedTuple):
     """For the bundle."""
     policy: PolicyNetwork
     """For the bundle."""
+    edge: EdgeEstimate | None
+    """For the bundle: of that policy."""
 
 
 def walk(plan: RunPlan, store: RunStore, progress: RunProgress) -> Walked:
@@ -71,7 +77,7 @@ def walk(plan: RunPlan, store: RunStore, progress: RunProgress) -> Walked:
         done = store.load_rows(key)
         if done is None:
             with progress.stage(f"{name}: out of sample"):
-                done = _trade(plan, int(key), own, encoder, policy, money, progress)
+                done = _trade(plan, int(key), own, encoder, policy, facts_of_fold.edge, money, progress)
             store.save_rows(key, done)
             store.add_seconds(progress.seconds)
         else:
@@ -81,7 +87,7 @@ def walk(plan: RunPlan, store: RunStore, progress: RunProgress) -> Walked:
         for symbol in money:
             book = done.equity.filter(done.equity["symbol"] == symbol)
             money[symbol] = float(book["equity"][-1])
-    return Walked(rows, facts, encoder, policy)
+    return Walked(rows, facts, encoder, policy, facts_of_fold.edge)
 
 
 def stages_of(plan: RunPlan) -> list[StageWork]:
@@ -91,6 +97,8 @@ def stages_of(plan: RunPlan) -> list[StageWork]:
         stages += encoder_works(plan, name, folds)
         for number in range(profile.seeds):
             stages.append(StageWork(_policy_stage(name, number, profile), profile.policy_steps / _POLICY_STEPS_PER_S))
+        if plan.kelly_fraction > 0.0:
+            stages.append(StageWork(_edge_stage(name), 4.0))
         if key != _EVERYTHING:
             stages.append(StageWork(f"{name}: out of sample", 10.0))
     return [*stages, StageWork("evidence", 8.0), StageWork("bundle", 40.0), StageWork("report", 4.0)]
@@ -111,6 +119,10 @@ def _trainings(plan: RunPlan) -> Iterator[tuple[str, str, list[Fold]]]:
 
 def _policy_stage(name: str, number: int, profile: RunProfile) -> str:
     return f"{name}: policy" + (f" {number + 1} of {profile.seeds}" if profile.seeds > 1 else "")
+
+
+def _edge_stage(name: str) -> str:
+    return f"{name}: edge"
 
 
 def _train(
@@ -141,7 +153,16 @@ def _train(
             progress.skip(label)
         policies.append(stored[0])
         policy_facts.append(stored[1])
-    return encoder, ensemble_network(policies), FoldFacts(encoder.pretrained.scores, losses, tuple(policy_facts))
+    policy, edge = ensemble_network(policies), store.load_edge(key)
+    if plan.kelly_fraction > 0.0 and edge is None:
+        with progress.stage(_edge_stage(name)):
+            tapes = tapes or _policy_tapes(plan, folds, encoder, others, progress)
+            edge = fold_edge(plan, tapes, folds, policy, progress.update)
+        store.save_edge(key, edge)
+        store.add_seconds(progress.seconds)
+    elif plan.kelly_fraction > 0.0:
+        progress.skip(_edge_stage(name))
+    return encoder, policy, FoldFacts(encoder.pretrained.scores, losses, tuple(policy_facts), edge)
 
 
 def _policy_tapes(
@@ -166,12 +187,14 @@ def _trade(
     folds: Sequence[Fold],
     encoder: FoldEncoder,
     policy: PolicyNetwork,
+    edge: EdgeEstimate | None,
     money: Mapping[str, float],
     progress: RunProgress,
 ) -> RunRows:
     """The fold's test bars, traded by the shared decision path."""
     whole = make_tapes(plan.markets, [fold.test_hi for fold in folds], encoder, _embedding_cache(progress))
-    tapes = [tape.slice(fold.test_lo, fold.test_hi) for tape, fold in zip(whole, folds, strict=True)]
+    own = [tape.slice(fold.test_lo, fold.test_hi) for tape, fold in zip(whole, folds, strict=True)]
+    tapes = sized(own, edge, plan.kelly_fraction)
     longest = max(tape.bars.size for tape in tapes)
     result = replay(
         tapes,

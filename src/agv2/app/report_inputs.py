@@ -4,6 +4,7 @@ import io
 import json
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,7 @@ def write_fold_facts(plan: RunPlan, walked: Walked) -> None:
                 "validation_sharpe": _mean(fact.policies, "validation_sharpe_per_bar") * per_year,
             },
             "seeds": [dict(each) for each in fact.policies],
+            "edge": None if fact.edge is None else asdict(fact.edge),
         }  # fmt: skip
         _write_json(plan.request.out / "folds" / str(number) / "fold.json", document)
 

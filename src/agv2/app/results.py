@@ -11,6 +11,7 @@ import numpy as np
 
 from agv2.app.fold_training import observation_layout
 from agv2.app.fold_walk import FoldFacts, Walked
+from agv2.app.policy_sizing import sizing_note
 from agv2.app.progress import RunProgress
 from agv2.app.report_inputs import write_fold_facts, write_report_inputs
 from agv2.app.run_plan import RunPlan
@@ -105,7 +106,7 @@ def write_results(
         _write_bundle(plan, walked)
     with progress.stage("report"):
         trials.ledger.record(plan.trial, found.oos.days, found.oos.returns, judgement.excess_returns)
-        _write_provenance(plan, trials, start)
+        _write_provenance(plan, walked.facts, trials, start)
         spent = {**seconds, **progress.seconds}
         summary = _summary(plan, found, baselines, judgement, walked.facts, [*plan.notes, *count.warnings], spent)
         write_summary(summary, out / "summary.json")
@@ -143,6 +144,11 @@ def _summary(
     if plan.profile.seeds > 1:
         notes.append(f"policy: the {plan.profile.seeds} seeds of a fold trade and ship as one ensemble")
     notes.extend(_cross_fit_note(facts))
+    notes.extend(
+        sizing_note(f"fold {number}", fact.edge, plan.kelly_fraction)
+        for number, fact in enumerate(facts, start=1)
+        if fact.edge is not None
+    )
     return Summary(
         symbols=[market.bars.symbol for market in plan.markets],
         profile=plan.profile_name,
@@ -209,10 +215,12 @@ def _write_bundle(plan: RunPlan, walked: Walked) -> None:
         layout=observation_layout(plan.settings.encoder),
         policy=walked.policy,
         config_digest=plan.trial.config_digest,
+        kelly_fraction=plan.kelly_fraction,
+        edge=walked.edge,
     )
 
 
-def _write_provenance(plan: RunPlan, trials: Trials, start: RunStart) -> None:
+def _write_provenance(plan: RunPlan, facts: Sequence[FoldFacts], trials: Trials, start: RunStart) -> None:
     write_provenance(
         Provenance(
             command=plan.request.command,
@@ -236,6 +244,7 @@ def _write_provenance(plan: RunPlan, trials: Trials, start: RunStart) -> None:
             n_trials=trials.counted.n_trials,
             trial_ledger=str(trials.ledger.folder),
             leak_checks=start.leak_checks,
+            edges=[fact.edge for fact in facts if fact.edge is not None],
             started_ns=start.started_ns,
             finished_ns=plan.request.clock.now_ns(),
         ),

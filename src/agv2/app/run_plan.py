@@ -71,6 +71,11 @@ class RunPlan:
         return cross_fit_blocks(self.markets, folds, self.settings, self.profile.cross_fit_blocks)
 
     @property
+    def kelly_fraction(self) -> float:
+        """Share of the Kelly size that caps positions on test bars; 0: no cap."""
+        return self.settings.risk.active.kelly_fraction
+
+    @property
     def initial_equity(self) -> float:
         """Money in each book at the start."""
         return self.settings.backtest.initial_equity / len(self.markets)

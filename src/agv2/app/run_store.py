@@ -5,7 +5,7 @@ import os
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from agv2.models.config import EncoderConfig
 from agv2.models.normalizer import Normalizer
 from agv2.models.policy import PolicyNetwork
 from agv2.models.pretraining import PretrainedEncoder
+from agv2.risk.kelly import EdgeEstimate
 
 __all__ = ["STATE", "RunStore", "require_fresh_directory"]
 
@@ -169,6 +170,20 @@ class RunStore:
         network = PolicyNetwork.from_state({name: torch.from_numpy(value) for name, value in arrays.items()})
         facts: dict[str, Any] = _read_json(folder / f"policy_{number}.json")
         return network, facts
+
+    def save_edge(self, fold: str, edge: EdgeEstimate) -> None:
+        """Keep the edge of a fold's policy."""
+        write_atomically(self.folder(fold) / "edge.json", json.dumps(asdict(edge), indent=1))
+
+    def load_edge(self, fold: str) -> EdgeEstimate | None:
+        """The edge of a fold's policy, if that stage was finished."""
+        path = self.folder(fold) / "edge.json"
+        if not path.is_file():
+            return None
+        try:
+            return EdgeEstimate(**_read_json(path))
+        except TypeError as error:
+            raise _damaged(path) from error
 
     def save_rows(self, fold: str, rows: RunRows) -> None:
         """Keep a fold's out-of-sample account."""

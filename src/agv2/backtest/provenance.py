@@ -14,6 +14,7 @@ from typing import Any
 
 from agv2.backtest.atomic_files import write_atomically
 from agv2.backtest.leakcheck_report import PassedCheck
+from agv2.risk.kelly import EdgeEstimate
 
 __all__ = ["BarsSource", "Provenance", "source_digest", "write_provenance"]
 
@@ -54,6 +55,8 @@ class Provenance:
     trial_ledger: str
     leak_checks: Sequence[PassedCheck]
     """Passed before the run began, one a symbol."""
+    edges: Sequence[EdgeEstimate]
+    """What each fold's size rests on; none where the Kelly cap is off."""
     started_ns: int
     finished_ns: int
 

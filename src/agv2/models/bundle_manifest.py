@@ -11,7 +11,7 @@ from agv2.models.sealed_files import seal, unseal
 
 __all__ = ["BundleManifest", "manifest_bytes", "parse_manifest", "plain_json"]
 
-SCHEMA = 2
+SCHEMA = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,8 @@ class BundleManifest:
         action_nvec: sizes of the action's dimensions.
         config_digest: of all settings.
         code_version: of AGV2.
+        kelly_fraction: share of the Kelly size that caps positions; 0: no cap.
+        edge: the fields of the policy's `EdgeEstimate`, frozen when it was trained; None where the cap is off.
         encoder: settings of the encoder; `ModelBundle.save` fills it in.
     """
 
@@ -42,6 +44,8 @@ class BundleManifest:
     action_nvec: tuple[int, ...]
     config_digest: str
     code_version: str
+    kelly_fraction: float = 0.0
+    edge: Mapping[str, Any] | None = None
     encoder: Mapping[str, Any] = field(default_factory=dict)
 
 

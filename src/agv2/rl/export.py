@@ -1,6 +1,7 @@
 """From a trained policy and its encoder to the bundle that paper and live load."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from agv2.models.bundle_manifest import BundleManifest
 from agv2.models.normalizer import Normalizer
 from agv2.models.policy import PolicyNetwork
 from agv2.models.pretraining import PretrainedEncoder
+from agv2.risk.kelly import EdgeEstimate
 
 __all__ = ["export_bundle"]
 
@@ -30,6 +32,8 @@ def export_bundle(
     layout: ObservationLayout,
     policy: PolicyNetwork,
     config_digest: str,
+    kelly_fraction: float = 0.0,
+    edge: EdgeEstimate | None = None,
 ) -> ModelBundle:
     """Write everything needed to decide on a new bar.
 
@@ -45,6 +49,8 @@ def export_bundle(
         layout: of the observation.
         policy: the trained network, or an ensemble as one.
         config_digest: of all settings.
+        kelly_fraction: share of the Kelly size that caps positions; 0: no cap.
+        edge: what the policy's size rests on; None where the cap is off.
 
     Returns:
         The bundle, read back and verified.
@@ -66,5 +72,7 @@ def export_bundle(
         action_nvec=ACTION_NVEC,
         config_digest=config_digest,
         code_version=version("agv2"),
+        kelly_fraction=kelly_fraction,
+        edge=None if edge is None else asdict(edge),
     )
     return ModelBundle.save(directory, manifest, normalizer, pretrained, policy)
