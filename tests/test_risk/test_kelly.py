@@ -75,23 +75,29 @@ def test_nothing_held_is_nothing_proven() -> None:
 
 
 @pytest.mark.parametrize(
-    ("edge", "proven"),
+    ("edge", "simulated_share"),
     [
-        (FOUND, True),
-        (EdgeEstimate(1_000, 0.06, 0.031, 1.2), False),
-        (EdgeEstimate(1_000, -0.06, 0.02, 1.2), False),
-        (EdgeEstimate(99, 0.06, 0.02, 1.2), False),
+        (EdgeEstimate(1_000, 0.06, 0.031, 1.2), 0.25),
+        (EdgeEstimate(1_000, -0.06, 0.031, 1.2), 0.25),
+        (EdgeEstimate(99, 0.06, 0.02, 1.2), 0.25),
+        (EdgeEstimate(99, -0.06, 0.02, 1.2), 0.25),
+        (EdgeEstimate(1_000, -0.06, 0.02, 1.2), 0.0),
     ],
 )
-def test_what_is_not_proven_trades_a_quarter_in_simulation_and_nothing_live(edge: EdgeEstimate, proven: bool) -> None:
+def test_what_is_not_proven_trades_a_quarter_in_simulation_and_nothing_live(
+    edge: EdgeEstimate, simulated_share: float
+) -> None:
     full = limits()
-    assert edge.is_proven is proven
-    simulated, live = with_evidence(full, edge, 0.2), with_evidence(full, edge, 0.2, live=True)
-    if proven:
-        assert simulated == live == full._replace(kelly_volatility=0.2 * edge.kelly_volatility)
-    else:
-        assert simulated == full._replace(evidence_scale=0.25)
-        assert live == full._replace(evidence_scale=0.0)
+    assert not edge.is_proven
+    assert with_evidence(full, edge, 0.2) == full._replace(evidence_scale=simulated_share)
+    assert with_evidence(full, edge, 0.2, live=True) == full._replace(evidence_scale=0.0)
+
+
+def test_what_is_proven_is_capped_alike_in_simulation_and_live() -> None:
+    full = limits()
+    assert FOUND.is_proven
+    capped = full._replace(kelly_volatility=0.2 * FOUND.kelly_volatility)
+    assert with_evidence(full, FOUND, 0.2) == with_evidence(full, FOUND, 0.2, live=True) == capped
 
 
 def test_off_is_off_and_no_estimate_is_no_proof() -> None:

@@ -61,6 +61,8 @@ def sizing_note(name: str, edge: EdgeEstimate, kelly_fraction: float) -> str:
         f"{name}: on its validation block the policy earned {edge.mean:+.4f} volatilities a bar on what it held "
         f"(95 %: {low:+.4f} to {high:+.4f}, {edge.n_bars:,} bars held); "
     )
+    if edge.is_disproven:
+        return found + "it loses: nothing is opened"
     if not edge.is_proven:
         return found + "no edge is proven: a quarter of the size"
     cap = kelly_fraction * edge.kelly_volatility

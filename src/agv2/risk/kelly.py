@@ -44,6 +44,11 @@ class EdgeEstimate:
         return self.n_bars >= LEAST_BARS and self.interval[0] > 0.0
 
     @property
+    def is_disproven(self) -> bool:
+        """Whether the interval lies below zero, on bars enough to trust it: the policy loses."""
+        return self.n_bars >= LEAST_BARS and self.interval[1] < 0.0
+
+    @property
     def kelly_volatility(self) -> float:
         """Volatility of the shrunk Kelly position, per unit of equity and bar; 0 where the mean is not positive.
 
@@ -91,6 +96,9 @@ def with_evidence(
 ) -> RiskParams:
     """Limits that grant a policy no more size than its edge is proven to warrant.
 
+    An interval above zero: the Kelly cap. One that covers zero, or too few bars: a quarter of the size in simulation
+    and paper. One below zero: nothing is opened.
+
     Args:
         params: limits as policies are trained under, at full size.
         edge: of the policy on bars that it was not trained on, traded at full size; None: none was estimated.
@@ -99,6 +107,7 @@ def with_evidence(
     """
     if kelly_fraction == 0.0:
         return params
-    if edge is None or not edge.is_proven:
-        return params._replace(evidence_scale=0.0 if live else UNPROVEN_SHARE)
-    return params._replace(kelly_volatility=kelly_fraction * edge.kelly_volatility)
+    if edge is not None and edge.is_proven:
+        return params._replace(kelly_volatility=kelly_fraction * edge.kelly_volatility)
+    is_nothing = live or (edge is not None and edge.is_disproven)  # the Kelly size of a loss is none
+    return params._replace(evidence_scale=0.0 if is_nothing else UNPROVEN_SHARE)
