@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -29,6 +31,9 @@ def test_by_hand() -> None:
     """Decided at the close of bar 0, bought at the open of bar 1 = 100; left at the open of bar 3 = 103."""
     result, tape = traded([100.0, 101.0, 103.0, 102.0, 102.0], 1, 1, 0, 0)
     (earned,) = held_returns(result, [tape]).T
+    wilder = replace(tape, volatility=np.array([0.02, 0.04, 0.08, 0.16, 0.32]))
+    known_before = held_returns(result, [wilder])[[1, 2], 0]
+    assert known_before == pytest.approx([0.01 / 0.02, 2.0 / 101.0 / 0.04])
     assert earned[[1, 2, 3]] == pytest.approx([0.01 / 0.02, 2.0 / 101.0 / 0.02, 0.0])
     assert np.isnan(earned[[0, 4]]).all()
 
