@@ -56,7 +56,7 @@ def simulator(n_books: int = 256, n_steps: int = 400) -> Line:
     bars = synthetic_bars("noise", 20_000, SEED)
     calendar = SessionCalendar(0, "UTC", 365.0, None, weekend_nights=True)
     rows = rng.normal(size=(len(bars), 274)).astype(np.float32)
-    near_levels = np.full(len(bars), NearLevels(1.75, 2.25), dtype=record_dtype(NearLevels))
+    near_levels = np.full(len(bars), np.array((1.75, 2.25), dtype=record_dtype(NearLevels)))
     tape = MarketTape(
         symbol="NOISE",
         bars=bars.records(calendar),

@@ -10,6 +10,8 @@ import pytest
 from agv2.app.policy_sizing import sized, sizing_note
 from agv2.app.run import run
 from agv2.app.run_plan import RunRequest
+from agv2.app.run_store import RunStore
+from agv2.core.errors import ConfigError
 from agv2.models.bundle import ModelBundle
 from agv2.risk.kelly import EdgeEstimate
 from agv2.utils.config import parse_override
@@ -84,3 +86,13 @@ def test_the_line_says_what_was_found_and_what_follows() -> None:
     )
     assert sizing_note("fold 2", EdgeEstimate(500, -0.06, 0.02, 1.2), 0.2).endswith("it loses: nothing is opened")
     assert sizing_note("fold 2", EdgeEstimate(50, 0.06, 0.02, 1.2), 0.2).endswith("a quarter of the size")
+
+
+def test_a_finished_edge_is_read_again_and_a_damaged_one_refused(tmp_path: Path) -> None:
+    store, edge = RunStore(tmp_path), EdgeEstimate(1_000, 0.06, 0.02, 1.2)
+    assert store.load_edge("1") is None
+    store.save_edge("1", edge)
+    assert store.load_edge("1") == edge
+    (tmp_path / "folds/1/edge.json").write_text('{"mean": 0.06}', encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"edge\.json is damaged; begin anew"):
+        store.load_edge("1")

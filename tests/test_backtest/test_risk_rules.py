@@ -114,16 +114,14 @@ def _reasons(result: ReplayResult, symbol: str) -> list[str]:
     return [PlanReason(each.plan.reason).name.lower() for name, _, each in result.decisions if name == symbol]
 
 
-def test_the_second_market_gets_the_exposure_that_the_first_has_left() -> None:
-    """A full position is a quarter of the account; with a cap of 0.4 the first takes 0.25, the second 0.15."""
-    params = limits(max_exposure=0.4)
-    tapes = [tape_of("LL.", params, symbol=symbol) for symbol in ("ONE", "TWO", "THREE")]
-    result = replay(tapes, Written(), [CASH / 2, CASH / 2, 0.001])
+def test_each_market_gets_the_exposure_that_those_before_it_have_left() -> None:
+    """A full position is a sixth of the account; with a cap of a quarter there is one, half of another, and none."""
+    params = limits(max_exposure=0.25)
+    tapes = [tape_of("LL.", params, symbol=symbol) for symbol in ("ONE", "TWO", "WITHOUT")]
+    result = replay(tapes, Written(), [CASH / 3] * 3)
     units = {row.symbol: row.units for row in result.equity if row.ts_ns == tapes[0].bars["ts_ns"][1]}
-    assert units["ONE"] == pytest.approx(250.0, abs=0.01)
-    assert units["TWO"] == pytest.approx(150.0, abs=0.01)
-    assert units["THREE"] == 0.0
-    assert _reasons(result, "TWO")[0] == "size_capped"
+    assert list(units.values()) == pytest.approx([CASH / 600, CASH / 1200, 0.0], abs=0.01)
+    assert [_reasons(result, tape.symbol)[0] for tape in tapes] == ["as_wished", "size_capped", "too_small"]
 
 
 def test_one_position_at_a_time_and_its_place_is_free_once_it_is_closed() -> None:

@@ -123,7 +123,7 @@ def training_digest(
     digest = hashlib.sha256(repr((config.model_dump_json(), spans, numbers)).encode())
     for tape in tapes:
         digest.update(repr((tape.symbol, tape.market, tape.params, tape.costs)).encode())
-        for array in (tape.bars, tape.volatility, tape.market_rows):
+        for array in (tape.bars, tape.volatility, tape.levels, tape.market_rows):
             digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()
 
