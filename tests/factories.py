@@ -15,7 +15,16 @@ START_NS = 1_704_153_600_000_000_000  # Tuesday, 2024-01-02 00:00 UTC
 def a_bar(**changes: Any) -> Bar:
     """A quiet bar around 100."""
     bar = Bar(
-        ts_ns=START_NS, open=100.0, high=101.0, low=99.0, close=100.5, volume=10.0, spread=0.02, day=0, nights=0.0
+        ts_ns=START_NS,
+        open=100.0,
+        high=101.0,
+        low=99.0,
+        close=100.5,
+        volume=10.0,
+        spread=0.02,
+        day=0,
+        nights=0.0,
+        spread_scale=1.0,
     )
     return bar._replace(**changes)
 

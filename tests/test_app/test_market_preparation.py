@@ -77,6 +77,19 @@ def test_the_order_of_the_files_means_nothing(tmp_path: Path) -> None:
         assert [market.bars.symbol for market in prepare_markets(order, [], settings_with())] == ["XAGUSD", "XAUUSD"]
 
 
+def test_an_hourly_spread_reaches_the_bars_that_are_traded(tmp_path: Path) -> None:
+    path = written(gappy_bars(2_000), tmp_path, "XAUUSD")
+    (usual,) = prepare_markets([path], [], settings_with("costs.XAUUSD.hourly_spread=null"))
+    settings = settings_with("costs.XAUUSD.spread_source=hourly")
+    (market,) = prepare_markets([path], [], settings)
+    assert set(usual.records["spread_scale"]) == {1.0}
+    profile = np.asarray(settings.costs.entry("XAUUSD")[0].hourly_spread)
+    expected = profile[market.instrument.calendar.local_hours(market.bars.ts_ns)]
+    assert len(set(expected)) > 2
+    np.testing.assert_array_equal(market.records["spread_scale"], expected)
+    np.testing.assert_array_equal(as_known_after(market, settings, 1_000).records["spread_scale"], expected)
+
+
 def test_true_is_no_number_of_folds() -> None:
     with pytest.raises(ConfigError, match="folds must not be true"):
         settings_with("backtest.profiles.smoke.folds=true")

@@ -189,7 +189,7 @@ def market_of(bars: Bars, settings: Settings, features_of: FeaturesOf | None = N
         features=features,
         first_decision=features.warmup + settings.encoder.window - 1,
         instrument=instrument,
-        records=bars.records(instrument.calendar),
+        records=bars.records(instrument.calendar, entry.hourly_spread),
         params=settings.risk.active.params(bars_per_year),
         costs=costs,
         bars_per_year=bars_per_year,
@@ -204,11 +204,12 @@ def as_known_after(market: PreparedMarket, settings: Settings, known_bars: int) 
     """
     stamps = market.bars.ts_ns[:known_bars]
     instrument, _ = settings.markets.instrument(market.bars.symbol, stamps)
+    entry, _ = settings.costs.entry(market.bars.symbol)
     bars_per_year = _bars_per_year(stamps, instrument.calendar)
     return replace(
         market,
         instrument=instrument,
-        records=market.bars.records(instrument.calendar),
+        records=market.bars.records(instrument.calendar, entry.hourly_spread),
         params=settings.risk.active.params(bars_per_year),
         bars_per_year=bars_per_year,
     )

@@ -67,7 +67,7 @@ class Settings:
         for place, symbol in enumerate(sorted(symbols)):
             # What a venue calls the symbol changes nothing in a run.
             used[f"market {place}"] = self.markets.entry(symbol)[0].model_copy(update={"venue_names": {}})
-            used[f"costs {place}"] = self.costs.entry(symbol)[0]
+            used[f"costs {place}"] = self.costs.entry(symbol)[0].in_effect
         return config_digest(used)
 
     def save(self, directory: Path) -> None:

@@ -24,7 +24,10 @@ __all__ = [
 def read_bar(rows: RecordArray, i: int) -> Bar:
     """`Bar` at row `i`."""
     r = rows[i]
-    return Bar(r["ts_ns"], r["open"], r["high"], r["low"], r["close"], r["volume"], r["spread"], r["day"], r["nights"])
+    return Bar(
+        r["ts_ns"], r["open"], r["high"], r["low"], r["close"], r["volume"], r["spread"], r["day"], r["nights"],
+        r["spread_scale"],
+    )  # fmt: skip
 
 
 @kernel

@@ -1,5 +1,6 @@
 """Bars: one closed interval of trading, and a history of them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -15,7 +16,7 @@ __all__ = ["Bar", "Bars"]
 class Bar(NamedTuple):
     """One closed bar as the kernels read it.
 
-    Known at: its close, `ts_ns` plus the timeframe; `open`, `day` and `nights` already at its open.
+    Known at: its close, `ts_ns` plus the timeframe; `open`, `day`, `nights` and `spread_scale` already at its open.
     """
 
     ts_ns: int
@@ -32,6 +33,8 @@ class Bar(NamedTuple):
     """Trading day the bar belongs to, days since 1970-01-01."""
     nights: float
     """Financing nights charged at this bar's open to whoever held a position through the bar before."""
+    spread_scale: float
+    """Usual spread of the hour in which the bar opens over the market's usual spread; 1 without an hourly profile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +88,22 @@ class Bars:
             self.spread[window],
         )
 
-    def records(self, calendar: SessionCalendar) -> RecordArray:
-        """(n_bars,) structured array of `Bar`, with the trading day and the financing nights of `calendar`."""
+    def records(self, calendar: SessionCalendar, hourly_spread: Sequence[float] | None = None) -> RecordArray:
+        """What the kernels read of every bar.
+
+        Args:
+            calendar: says which trading day a bar belongs to, and which nights are charged at its open.
+            hourly_spread: (24,) multiples of the usual spread by hour of the calendar's clock; None: 1 at any hour.
+
+        Returns:
+            (n_bars,) structured array of `Bar`.
+        """
         rows = np.empty(len(self), dtype=record_dtype(Bar))
         for name in ("ts_ns", "open", "high", "low", "close", "volume", "spread"):
             rows[name] = getattr(self, name)
         rows["day"] = calendar.trading_days(self.ts_ns)
         rows["nights"] = calendar.nights(self.ts_ns)
+        rows["spread_scale"] = 1.0
+        if hourly_spread is not None:
+            rows["spread_scale"] = np.asarray(hourly_spread)[calendar.local_hours(self.ts_ns)]
         return rows

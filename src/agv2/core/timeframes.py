@@ -100,6 +100,15 @@ class SessionCalendar:
         forward = (24 - self.roll_hour) % 24
         return (local + forward * _NS_PER_HOUR) // _NS_PER_DAY
 
+    def local_hours(self, ts_ns: IntArray) -> IntArray:
+        """Hour of the day on the clock of `roll_zone` at each moment, 0 to 23.
+
+        Args:
+            ts_ns: (n,) nanoseconds UTC.
+        """
+        local = ts_ns + utc_offset_ns(ts_ns, self.roll_zone)
+        return local // _NS_PER_HOUR % 24
+
     def nights(self, ts_ns: IntArray) -> FloatArray:
         """Financing nights between each moment and the one before it; the first moment has none.
 

@@ -15,6 +15,7 @@ class SpreadSource(IntEnum):
 
     CONSTANT = 0
     BAR = 1
+    HOURLY = 2
 
 
 class Costs(NamedTuple):
@@ -42,7 +43,13 @@ class Costs(NamedTuple):
 
 @kernel
 def half_spread_frac(bar: Bar, costs: Costs) -> float:
-    """Half the spread of `bar` as a fraction of its price; the constant one where the bar has no usable spread."""
+    """Half the spread of `bar` as a fraction of its price.
+
+    The constant one, scaled by the hour in which the bar opens where the source says so; the bar's own where the
+    source says so and the bar has a usable one.
+    """
+    if costs.spread_source == SpreadSource.HOURLY.value:
+        return costs.half_spread_frac * bar.spread_scale
     if costs.spread_source == SpreadSource.BAR.value and bar.spread > 0.0:  # false for NaN too
         return 0.5 * bar.spread / bar.open
     return costs.half_spread_frac
