@@ -63,9 +63,9 @@ def simulator(n_books: int = 256, n_steps: int = 400) -> Line:
         volatility=np.full(len(bars), 0.004),
         levels=near_levels,
         market_rows=rows,
-        market=Market(1.0, 1e-4, 1e-4, 1e9, 0.0, 20.0),
+        market=Market(1.0, 1e-4, 1e-4, 1e9, 0.0, 20.0, 0.5),
         params=RiskParams(0.003, 4.0, 10, 0.04, 0.2, 10, 0, 0, 0.5, 3.5, 4.0, math.inf, 1.0),
-        costs=Costs(1e-4, 5e-5, 1e-5, 0.0, 1e-4, 1e-4, 0, 1, 0.1, True),
+        costs=Costs(1e-4, 5e-5, 1e-5, 0.0, 1e-4, 1e-4, 0, 1, 0.1, 1.0, True),
     )
     books = np.arange(n_books)
     simulation = BatchSimulator([tape], n_books, 1e5)

@@ -28,6 +28,6 @@ def small_config(**changes: Any) -> PolicyConfig:
         "episode_bars": 50,
         "n_evaluations": 3,
         "reward": RewardWeights(scale=1.0, lambda_drawdown=0.1, lambda_trades=0.0, lambda_hold=0.0),
-        "cost_ranges": CostRanges(half_spread=(0.5, 2.0), slippage=(0.5, 2.0), max_latency_bars=1),
+        "cost_ranges": CostRanges(half_spread=(0.5, 2.0), slippage=(0.5, 2.0), max_latency_bars=1, fill=(1.0, 1.0)),
     }
     return PolicyConfig(**(usual | changes))

@@ -27,9 +27,12 @@ FREE = Costs(
     spread_source=0,
     latency_bars=0,
     participation_cap=0.0,
+    fill_frac=1.0,
     carry_partial=True,
 )
-ANY_LOT = Market(contract_size=1.0, lot_step=1e-4, min_lot=1e-4, max_lot=1e9, tick_size=0.0, leverage=20.0)
+ANY_LOT = Market(
+    contract_size=1.0, lot_step=1e-4, min_lot=1e-4, max_lot=1e9, tick_size=0.0, leverage=20.0, stop_out_frac=0.5
+)  # fmt: skip
 NEW_YORK = SessionCalendar(17, "America/New_York", 252.0, 2, False)
 
 

@@ -31,7 +31,7 @@ def test_a_thousand_random_episodes_stay_finite_and_their_rewards_sum_to_the_gai
     which = rng.integers(0, 2, N_BOOKS)
     first = rng.integers(0, 50, N_BOOKS)
     simulator = BatchSimulator(tapes, N_BOOKS, 100_000.0)
-    ranges = CostRanges(half_spread=(0.5, 3.0), slippage=(0.0, 3.0), max_latency_bars=3)
+    ranges = CostRanges(half_spread=(0.5, 3.0), slippage=(0.0, 3.0), max_latency_bars=3, fill=(0.3, 1.0))
     base = np.array([tuple(tape.costs) for tape in tapes], dtype=record_dtype(Costs))
     simulator.reset(books, which, first, np.full(N_BOOKS, N_BARS - 1), perturb_costs(base[which], ranges, rng))
 

@@ -90,6 +90,19 @@ def test_an_hourly_spread_reaches_the_bars_that_are_traded(tmp_path: Path) -> No
     np.testing.assert_array_equal(as_known_after(market, settings, 1_000).records["spread_scale"], expected)
 
 
+def test_a_participation_cap_is_refused_where_volume_is_not_in_base_units(tmp_path: Path) -> None:
+    path = written(gappy_bars(2_000), tmp_path, "XAUUSD")
+    capped = ("costs.XAUUSD.participation_cap=0.1",)
+    with pytest.raises(
+        ConfigError, match=r"XAUUSD: .*markets\.XAUUSD\.volume_in_base_units=true .*participation_cap=0"
+    ):
+        prepare_markets([path], [], settings_with(*capped))
+    (market,) = prepare_markets([path], [], settings_with(*capped, "markets.XAUUSD.volume_in_base_units=true"))
+    assert market.costs.participation_cap == 0.1
+    with pytest.raises(ConfigError, match="participation_cap"):
+        prepare_markets([path], [], settings_with("costs.default.participation_cap=0.1"))
+
+
 def test_true_is_no_number_of_folds() -> None:
     with pytest.raises(ConfigError, match="folds must not be true"):
         settings_with("backtest.profiles.smoke.folds=true")

@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 
 from agv2.core.instruments import Market, round_lots, round_price
 
-GOLD = Market(contract_size=100.0, lot_step=0.01, min_lot=0.01, max_lot=50.0, tick_size=0.01, leverage=20.0)
+GOLD = Market(
+    contract_size=100.0, lot_step=0.01, min_lot=0.01, max_lot=50.0, tick_size=0.01, leverage=20.0, stop_out_frac=0.5
+)  # fmt: skip
 
 
 @pytest.mark.parametrize(

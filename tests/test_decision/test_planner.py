@@ -186,6 +186,21 @@ def test_a_ruined_book_only_closes() -> None:
     assert (plan.order.units, plan.order.reason, plan.reason) == (-50.0, FillReason.RISK, PlanReason.RUINED)
 
 
+def test_a_book_with_half_its_margin_left_only_closes() -> None:
+    """Long 600 at 100: margin 3,000 at 20 to 1, of which half is 1,500."""
+    for equity_left, stays in ((1_500.01, True), (1_500.0, False)):
+        plan = planned(LONG, holding(600.0, cash=equity_left - 60_000.0))
+        if stays:
+            assert (plan.order, plan.reason) == (NO_ORDER, PlanReason.HOLD)
+        else:
+            assert (plan.order.units, plan.order.reason) == (-600.0, FillReason.RISK)
+            assert plan.reason == PlanReason.STOPPED_OUT
+    short = planned(SHORT, holding(-600.0, cash=1_500.0 + 60_000.0))
+    assert (short.order.units, short.reason) == (600.0, PlanReason.STOPPED_OUT)
+    kept = planned(LONG, holding(600.0, cash=10.0 - 60_000.0), stop_out_frac=0.0)
+    assert kept.reason == PlanReason.HOLD
+
+
 def test_size_is_a_share_of_what_is_permitted() -> None:
     """With the cap in force, half a size is half the cap."""
     capped = limits()._replace(max_exposure=0.1)  # 100 units of the 600 that volatility would allow

@@ -6,7 +6,7 @@ from agv2.rl.episodes import EpisodeSampler, Span
 from agv2.sim.randomize import CostRanges
 from tests.tapes import a_tape, costs, walk
 
-RANGES = CostRanges(half_spread=(0.5, 2.0), slippage=(1.0, 1.0), max_latency_bars=0)
+RANGES = CostRanges(half_spread=(0.5, 2.0), slippage=(1.0, 1.0), max_latency_bars=0, fill=(1.0, 1.0))
 TAPES = [a_tape(walk(300), costs=costs(half_spread_frac=1e-4)), a_tape(walk(200), costs=costs(half_spread_frac=9e-4))]
 SPANS = [Span(0, 20, 120), Span(0, 200, 299), Span(1, 50, 60)]
 

@@ -101,7 +101,9 @@ def test_mean_reward_terms_are_taken_once() -> None:
 
 
 def test_a_book_among_others_lives_as_it_would_alone() -> None:
-    env = an_env(cost_ranges={"half_spread": (1.0, 1.0), "slippage": (1.0, 1.0), "max_latency_bars": 0})
+    env = an_env(
+        cost_ranges={"half_spread": (1.0, 1.0), "slippage": (1.0, 1.0), "max_latency_bars": 0, "fill": (1.0, 1.0)}
+    )
     env.reset()
     place = env.simulator.state()["places"][3].copy()
     alone = BatchSimulator(TAPES, 1, 100_000.0)

@@ -12,7 +12,7 @@ from agv2.app.settings import Settings
 from agv2.backtest.tape import MarketTape
 from agv2.core.arrays import Float32Array, IntArray, RecordArray, record_dtype
 from agv2.core.bars import Bars
-from agv2.core.errors import DataError
+from agv2.core.errors import ConfigError, DataError
 from agv2.core.instruments import Instrument
 from agv2.core.timeframes import SessionCalendar
 from agv2.features.pipeline import FeatureMatrix, compute_features
@@ -107,6 +107,7 @@ def prepare_markets(
         accept_defects: use bars with errors wherever that is possible.
 
     Raises:
+        ConfigError: settings of a market contradict each other.
         DataError: a file cannot be used or has errors that were not accepted, or files cannot be one account; one
             line with file, row and remedy.
     """
@@ -159,6 +160,9 @@ def market_of(bars: Bars, settings: Settings, features_of: FeaturesOf | None = N
         bars: of one symbol, whatever their quality.
         settings: markets, costs, limits and the encoder's window.
         features_of: what gives the bits of `compute_features`; None: that itself.
+
+    Raises:
+        ConfigError: a cap on participation where volume does not count base units.
     """
     notes = []
     instrument, is_default_market = settings.markets.instrument(bars.symbol, bars.ts_ns)
@@ -169,8 +173,11 @@ def market_of(bars: Bars, settings: Settings, features_of: FeaturesOf | None = N
         notes.append(f"{bars.symbol}: no entry in {files}; the `default` entry was used")
     costs = entry.costs()
     if costs.participation_cap > 0.0 and not instrument.volume_in_base_units:
-        costs = costs._replace(participation_cap=0.0)
-        notes.append(f"{bars.symbol}: volume is not in base units, so participation_cap is not applied")
+        raise ConfigError(
+            f"{bars.symbol}: costs.yaml sets participation_cap {costs.participation_cap:g}, but markets.yaml does not "
+            f"say that volume counts base units; set markets.{bars.symbol}.volume_in_base_units=true if it does, else "
+            f"costs.{bars.symbol}.participation_cap=0"
+        )
     if costs.spread_source == SpreadSource.BAR:
         impossible = bars.spread / bars.close > _NO_SPREAD
         bars = replace(bars, spread=np.where(impossible, np.nan, bars.spread))

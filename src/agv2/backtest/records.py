@@ -34,7 +34,10 @@ def read_bar(rows: RecordArray, i: int) -> Bar:
 def read_market(rows: RecordArray, i: int) -> Market:
     """`Market` at row `i`."""
     r = rows[i]
-    return Market(r["contract_size"], r["lot_step"], r["min_lot"], r["max_lot"], r["tick_size"], r["leverage"])
+    return Market(
+        r["contract_size"], r["lot_step"], r["min_lot"], r["max_lot"], r["tick_size"], r["leverage"],
+        r["stop_out_frac"],
+    )  # fmt: skip
 
 
 @kernel
@@ -62,7 +65,7 @@ def read_costs(rows: RecordArray, i: int) -> Costs:
     return Costs(
         r["half_spread_frac"], r["slippage_frac"], r["commission_frac"], r["commission_per_lot"],
         r["financing_long_frac_per_night"], r["financing_short_frac_per_night"], r["spread_source"],
-        r["latency_bars"], r["participation_cap"], r["carry_partial"],
+        r["latency_bars"], r["participation_cap"], r["fill_frac"], r["carry_partial"],
     )  # fmt: skip
 
 

@@ -25,6 +25,8 @@ class Market(NamedTuple):
     """Smallest price step; 0 when prices are continuous."""
     leverage: float
     """Largest notional per unit of equity that the venue's margin allows, > 0."""
+    stop_out_frac: float
+    """Share of a position's margin (notional / leverage) at which equity is too little to keep it; 0 for never."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,6 +51,7 @@ class MarketConfig(Config):
     min_lot: Positive
     max_lot: Positive
     leverage: Annotated[float, Field(gt=0.0, le=1000.0)]
+    stop_out_frac: Annotated[float, Field(ge=0.0, le=1.0)]
     price_side: Literal["bid", "mid", "ask", "trade"]
     currency: Annotated[str, Field(pattern="^[A-Z]{3,5}$")]
     volume_in_base_units: bool
@@ -71,6 +72,7 @@ class MarketConfig(Config):
             max_lot=self.max_lot,
             tick_size=self.tick_size,
             leverage=self.leverage,
+            stop_out_frac=self.stop_out_frac,
         )
 
     def session_calendar(self, ts_ns: IntArray) -> SessionCalendar:

@@ -33,6 +33,7 @@ class PlanReason(IntEnum):
     RUINED = 9
     KELLY_CAPPED = 10
     NO_EDGE = 11
+    STOPPED_OUT = 12
 
 
 class Plan(NamedTuple):
@@ -93,7 +94,7 @@ def plan_order(
     full = action.side * target_units(equity(book), bar.close, volatility, params)
     before_units = 0.0 if action.side == holding else action.size_frac * full - book.units
 
-    side, reason = _permitted_side(book, risk, account, action.side, holding, params)
+    side, reason = _permitted_side(book, risk, account, action.side, holding, params, market)
     if side == holding:
         return _keep(book, holding, before_units, reason)
     if side != 0 and side == _sign(book.units):
@@ -123,7 +124,13 @@ def plan_order(
 
 @kernel
 def _permitted_side(
-    book: Account, risk: RiskState, account: AccountView, wished: int, holding: int, params: RiskParams
+    book: Account,
+    risk: RiskState,
+    account: AccountView,
+    wished: int,
+    holding: int,
+    params: RiskParams,
+    market: Market,
 ) -> tuple[int, int]:
     """Side that the limits leave of the wish, and why."""
     if risk.daily_loss_hit:
@@ -132,6 +139,9 @@ def _permitted_side(
         return 0, PlanReason.DRAWDOWN.value
     if equity(book) <= 0.0:
         return 0, PlanReason.RUINED.value
+    margin = abs(book.units) * book.close_price / market.leverage
+    if book.units != 0.0 and equity(book) <= market.stop_out_frac * margin:
+        return 0, PlanReason.STOPPED_OUT.value
     if wished == holding:
         return holding, PlanReason.HOLD.value
     if book.units != 0.0 and book.bars_held < params.min_hold_bars:
@@ -179,8 +189,9 @@ def _stay(book: Account, side: int, reason: int, order_id: int, decided_ns: int)
 def _fill_reason(before: float, after: float, reason: int) -> int:
     """What a fill that takes the position from `before` to `after` is called."""
     if after == 0.0:
-        forced = reason == PlanReason.DAILY_LOSS.value or reason == PlanReason.DRAWDOWN.value
-        return FillReason.RISK.value if forced or reason == PlanReason.RUINED.value else FillReason.EXIT.value
+        halted = reason == PlanReason.DAILY_LOSS.value or reason == PlanReason.DRAWDOWN.value
+        broke = reason == PlanReason.RUINED.value or reason == PlanReason.STOPPED_OUT.value
+        return FillReason.RISK.value if halted or broke else FillReason.EXIT.value
     if before != 0.0 and (before > 0.0) != (after > 0.0):
         return FillReason.REVERSE.value
     return FillReason.ENTRY.value

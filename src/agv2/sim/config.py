@@ -31,6 +31,7 @@ class CostsEntry(Config):
     """Multiples of `half_spread_frac` by hour, 0 to 23, of the clock at which the market's trading day rolls."""
     latency_bars: Annotated[int, Field(ge=0, le=1000)]
     participation_cap: Annotated[float, Field(ge=0.0, le=1.0)]
+    fill_frac: Annotated[float, Field(gt=0.0, le=1.0)]
     partial_fills: Literal["carry", "cancel"]
 
     @classmethod
@@ -71,6 +72,7 @@ class CostsEntry(Config):
             spread_source=int(_SPREAD_SOURCES[self.spread_source]),
             latency_bars=self.latency_bars,
             participation_cap=self.participation_cap,
+            fill_frac=self.fill_frac,
             carry_partial=self.partial_fills == "carry",
         )
 

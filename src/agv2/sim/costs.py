@@ -37,8 +37,10 @@ class Costs(NamedTuple):
     """Whole bars between an order and the open at which it may fill, beyond the next open."""
     participation_cap: float
     """Largest share of a bar's volume that one order may take; 0 for no cap."""
+    fill_frac: float
+    """Largest share of an order that one open fills, (0, 1]; a share below the smallest lot fills the order whole."""
     carry_partial: bool
-    """Whether what a cap left unfilled waits for the next open or is withdrawn."""
+    """Whether what the two left unfilled waits for the next open or is withdrawn."""
 
 
 @kernel

@@ -21,6 +21,8 @@ from agv2.sim.costs import Costs, commission, fill_price, half_spread_frac
 
 __all__ = ["BarResult", "advance", "close_out"]
 
+_DUST_LOT_STEPS = 1e-3
+
 
 class BarResult(NamedTuple):
     """A book after a bar, and what happened to it."""
@@ -105,7 +107,7 @@ def _with_order(book: Account, order: Order, financing: float, costs: Costs) -> 
 
 @kernel
 def _fill_pending(book: Account, bar: Bar, half_spread: float, costs: Costs, market: Market) -> tuple[Account, Fill]:
-    """Fill the pending order at the open, as far as latency and participation allow."""
+    """Fill the pending order at the open, as far as latency and partial fills allow."""
     order = book.pending
     if order.order_id == 0:
         return book, NO_FILL
@@ -113,9 +115,7 @@ def _fill_pending(book: Account, bar: Bar, half_spread: float, costs: Costs, mar
         return _replace_pending(book, order, book.wait_bars - 1), NO_FILL
 
     wanted = abs(order.units)
-    units = wanted
-    if costs.participation_cap > 0.0 and bar.volume >= 0.0:  # false for an unknown volume
-        units = min(wanted, abs(round_lots(costs.participation_cap * bar.volume, market)))
+    units = _fillable(wanted, bar, costs, market)
     left = wanted - units
     side = 1 if order.units > 0.0 else -1
     rest = NO_ORDER
@@ -127,16 +127,34 @@ def _fill_pending(book: Account, bar: Bar, half_spread: float, costs: Costs, mar
     price = fill_price(bar.open, side, half_spread, costs.slippage_frac)
     fee = commission(price, units, costs, market)
     fill = Fill(order.order_id, bar.ts_ns, side, units, price, bar.open, fee, order.reason, order.decided_ns)
-    return _after_market_fill(book, fill, order, rest), fill
+    return _after_market_fill(book, fill, order, rest, market), fill
 
 
 @kernel
-def _after_market_fill(book: Account, fill: Fill, order: Order, rest: Order) -> Account:
+def _fillable(wanted: float, bar: Bar, costs: Costs, market: Market) -> float:
+    """Units (>= 0) of an order for `wanted` (> 0) that fill at the open of `bar`."""
+    units = wanted
+    if costs.fill_frac < 1.0:
+        part = round_lots(costs.fill_frac * wanted, market)
+        units = part if part > 0.0 else wanted
+    if costs.participation_cap > 0.0 and bar.volume >= 0.0:  # false for an unknown volume
+        units = min(units, round_lots(costs.participation_cap * bar.volume, market))
+    return wanted if _is_dust(wanted - units, market) else units
+
+
+@kernel
+def _is_dust(units: float, market: Market) -> bool:
+    """Whether `units` are only what sums of lots are off by: 0.3 - 0.1 - 0.1 - 0.1 is -2.8e-17."""
+    return abs(units) < _DUST_LOT_STEPS * market.lot_step * market.contract_size
+
+
+@kernel
+def _after_market_fill(book: Account, fill: Fill, order: Order, rest: Order, market: Market) -> Account:
     """Book the fill. The bracket of `order` takes force with the first fill that puts the position on its side."""
     before = book.units
     after = before + fill.side * fill.units
     cash = book.cash - fill.side * fill.units * fill.price - fill.commission
-    if after == 0.0:
+    if _is_dust(after, market):
         return _flat(book, cash)  # whatever closes a position withdraws the rest of its order
     if before == 0.0 or (before > 0.0) != (after > 0.0):
         risk = abs(fill.price - order.stop_loss) if order.stop_loss > 0.0 else 0.0
