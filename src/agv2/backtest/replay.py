@@ -116,7 +116,8 @@ def replay(
         if risk is None:
             risk = fresh_risk_state(account_equity, day)
         else:
-            risk = observe_equity(risk, account_equity, day, params)
+            # Where markets roll at different hours, the account is in the latest day that any of them has reached.
+            risk = observe_equity(risk, account_equity, max(day, risk.day), params)
 
         for state, index, bar in present:
             if index + 1 < state.tape.bars.size:
