@@ -17,13 +17,15 @@ import numpy as np
 import torch
 from comparison import HISTORY, Line, record_lines
 
+from agv2.backtest.replay import replay
 from agv2.backtest.simulator import BatchSimulator
 from agv2.backtest.tape import MarketTape
-from agv2.core.arrays import record_dtype
+from agv2.core.arrays import Float32Array, IntArray, record_dtype
 from agv2.core.instruments import Market
 from agv2.core.timeframes import SessionCalendar
 from agv2.data.synthetic import synthetic_bars
 from agv2.decision.actions import ACTION_NVEC
+from agv2.decision.decider import PolicyOutput
 from agv2.features.pipeline import compute_features
 from agv2.models.config import EncoderConfig
 from agv2.models.embedding import embed_history
@@ -50,28 +52,30 @@ def compare(work: str, ours: Callable[[], int], yardstick: str, theirs: Callable
     return Line(work, statistics.median(rates[0]), yardstick, statistics.median(rates[1]))
 
 
-def simulator(n_books: int = 256, n_steps: int = 400) -> Line:
-    """Random actions, full rules, observations written; beside copying as many random rows of the same width."""
-    rng = np.random.default_rng(SEED)
-    bars = synthetic_bars("noise", 20_000, SEED)
+def _noise_tape(n_bars: int, rng: np.random.Generator) -> MarketTape:
+    bars = synthetic_bars("noise", n_bars, SEED)
     calendar = SessionCalendar(0, "UTC", 365.0, None, weekend_nights=True)
-    rows = rng.normal(size=(len(bars), 274)).astype(np.float32)
-    near_levels = np.full(len(bars), np.array((1.75, 2.25), dtype=record_dtype(NearLevels)))
-    tape = MarketTape(
+    return MarketTape(
         symbol="NOISE",
         bars=bars.records(calendar),
-        volatility=np.full(len(bars), 0.004),
-        levels=near_levels,
-        market_rows=rows,
+        volatility=np.full(n_bars, 0.004),
+        levels=np.full(n_bars, np.array((1.75, 2.25), dtype=record_dtype(NearLevels))),
+        market_rows=rng.normal(size=(n_bars, 274)).astype(np.float32),
         market=Market(1.0, 1e-4, 1e-4, 1e9, 0.0, 20.0, 0.5),
         params=RiskParams(0.003, 4.0, 10, 0.04, 0.2, 10, 0, 0, 0.5, 3.5, 4.0, math.inf, 1.0),
         costs=Costs(1e-4, 5e-5, 1e-5, 0.0, 1e-4, 1e-4, 0, 1, 0.1, 1.0, True),
     )
+
+
+def simulator(n_books: int = 256, n_steps: int = 400) -> Line:
+    """Random actions, full rules, observations written; beside copying as many random rows of the same width."""
+    rng = np.random.default_rng(SEED)
+    tape = _noise_tape(20_000, rng)
     books = np.arange(n_books)
     simulation = BatchSimulator([tape], n_books, 1e5)
     actions = rng.integers(0, ACTION_NVEC, size=(n_steps, n_books, 4))
-    first = rng.integers(0, len(bars) - n_steps - 1, size=n_books)
-    wide = rng.normal(size=(len(bars), simulation.observations.shape[1])).astype(np.float32)
+    first = rng.integers(0, tape.bars.size - n_steps - 1, size=n_books)
+    wide = rng.normal(size=(tape.bars.size, simulation.observations.shape[1])).astype(np.float32)
     out = np.empty_like(simulation.observations)
 
     def ours() -> int:
@@ -86,6 +90,39 @@ def simulator(n_books: int = 256, n_steps: int = 400) -> Line:
         return n_books * n_steps
 
     return compare("environment steps, 256 books", ours, "numpy.take of the same bytes", copying)
+
+
+class _Restless:
+    """A policy that changes its mind every fifth bar, at no cost."""
+
+    def __init__(self, actions: IntArray) -> None:
+        self.actions, self.asked = actions, 0
+
+    def act(self, observations: Float32Array) -> PolicyOutput:
+        self.asked += 1
+        line = self.actions[self.asked // 5 % len(self.actions)]
+        return PolicyOutput(line[np.newaxis], np.zeros(1), np.zeros(1))
+
+
+def replaying(n_bars: int = 5_000) -> Line:
+    """The decision path called bar by bar with a policy that costs nothing; beside the compiled loop with one book."""
+    rng = np.random.default_rng(SEED)
+    tape = _noise_tape(n_bars, rng)
+    actions = rng.integers(0, ACTION_NVEC, size=(500, 4))
+    simulation = BatchSimulator([tape], 1, 1e5)
+    book = np.zeros(1, dtype=np.int64)
+
+    def ours() -> int:
+        replay([tape], _Restless(actions), [1e5])
+        return n_bars
+
+    def compiled() -> int:
+        simulation.reset(book, book, book, book + n_bars - 1)
+        for bar in range(n_bars - 1):
+            simulation.step(actions[np.newaxis, bar // 5 % len(actions)])
+        return n_bars
+
+    return compare("bars replayed, one book", ours, "the compiled loop, one book", compiled)
 
 
 Backbone = Literal["tcn", "transformer", "lstm"]
@@ -171,7 +208,7 @@ def main() -> None:
     record = parser.parse_args().record
     torch.set_num_threads(1)
     backbones = get_args(Backbone)
-    lines = [simulator(), *map(embedding, backbones), features(), *map(training, backbones)]
+    lines = [simulator(), replaying(), *map(embedding, backbones), features(), *map(training, backbones)]
     for line in lines:
         print(  # noqa: T201 - the output of this script
             f"{line.work:<30} {line.ours_per_s:>14,.0f}/s  {line.ratio:>8.2f} x {line.yardstick}"

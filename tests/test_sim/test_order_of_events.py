@@ -76,6 +76,25 @@ def test_a_touch_is_enough(low: float, high: float, reason: FillReason | None) -
     assert fill.reason == (reason or FillReason.NONE)
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "reason"),
+    [
+        (99.0, 105.0, FillReason.STOP_LOSS),
+        (99.0, 104.99, None),
+        (95.0, 101.0, FillReason.TAKE_PROFIT),
+        (95.01, 101.0, None),
+    ],
+)
+def test_a_touch_is_enough_for_a_short(low: float, high: float, reason: FillReason | None) -> None:
+    """
+    S 105 ┈┈ H 105   x
+    T  95 ┈┈ L  95   x
+    """
+    short = long_two(105.0, 95.0)._replace(units=-2.0)
+    fill = advance(short, NO_ORDER, a_bar(low=low, high=high), FREE, ANY_LOT).bracket_fill
+    assert fill.reason == (reason or FillReason.NONE)
+
+
 def test_a_shorts_gap_past_its_target_fills_at_the_target() -> None:
     """
     T  95 ┈┈┈ x
