@@ -2,6 +2,7 @@
 
 import functools
 from collections import Counter
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -9,12 +10,15 @@ import pytest
 
 from agv2.backtest.replay import ReplayResult, replay
 from agv2.backtest.simulator import BatchSimulator
+from agv2.backtest.stitching import account_rows
 from agv2.core.arrays import Float32Array
 from agv2.core.orders import Fill, FillReason
+from agv2.data.bars_file import write_bars
 from agv2.decision.decider import PolicyOutput
 from agv2.decision.planner import PlanReason
 from tests.brute_force import BookSetup, Decided, Filled, Marked, Outcome, brute_force
 from tests.random_books import random_limits, random_setup, random_wishes, tape_of
+from tests.recomputed_account import disagreements
 
 Wishes = list[tuple[int, int, int, int]]
 N_BARS, N_SINGLE, N_SEVERAL = 600, 48, 32
@@ -123,6 +127,21 @@ def test_batch_of_books() -> None:
             assert_same(list(fills[number]), list(kept), f"book {number}, fill")
             expected = [row.equity for row in case.outcome.equity][1:-1]  # an episode is not closed at its last bar
             assert np.array(equities)[:-1, number] == pytest.approx(expected, rel=1e-9, abs=MONEY)
+
+
+@pytest.mark.parametrize("seed", [2, 5, 7])
+def test_the_books_recompute_from_fills_and_bars_alone(seed: int, tmp_path: Path) -> None:
+    case = several_books(seed)
+    result = replayed(case.setups, case.wishes)
+    rows = account_rows(result.fills, result.equity)
+    assert rows.fills.height > 300
+    (tmp_path / "oos").mkdir()
+    rows.fills.write_parquet(tmp_path / "oos/fills.parquet")
+    rows.equity.write_parquet(tmp_path / "oos/equity.parquet")
+    files = {setup.bars.symbol: tmp_path / f"{setup.bars.symbol}_1h.parquet" for setup in case.setups}
+    for setup in case.setups:
+        write_bars(setup.bars, files[setup.bars.symbol])
+    assert disagreements(tmp_path, files) == []
 
 
 def test_the_books_met_every_rule() -> None:
