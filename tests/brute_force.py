@@ -31,6 +31,8 @@ class BookSetup:
     calendar: SessionCalendar
     hourly_spread: list[float] | None
     volatility: list[float]
+    levels: list[tuple[float, float]]
+    """Of each bar: how far below and above the close the nearest level is, volatility units; NaN for none."""
     market: Market
     limits: RiskParams
     costs: Costs
@@ -97,7 +99,8 @@ class Book:
         self.symbol, self.next_bar, self.decisions = setup.bars.symbol, 0, 0
         self.cash, self.steps, self.close = setup.initial_equity, 0, float(setup.bars.close[0])
         self.stop = self.target = 0.0
-        self.bracket_id = self.bracket_decided_ns = 0
+        self.bracket_id = self.bracket_decided_ns = self.target_decided_ns = 0
+        self.trailed = False
         self.entered_at: int | None = None
         self.closed_at: int | None = None
         self.waiting: Waiting | None = None
@@ -109,8 +112,8 @@ class Book:
 
     @property
     def committed(self) -> float:
-        """Notional that it holds once what it ordered is filled."""
-        return abs(self.expected) * self.step_units * self.close
+        """Notional that it holds, or will once what it ordered is filled, whichever is more."""
+        return max(abs(self.steps), abs(self.expected)) * self.step_units * self.close
 
     @property
     def expected(self) -> int:
@@ -149,7 +152,17 @@ class Book:
             elif self.target and low * (1 + half) <= self.target:
                 self.leave(i, within(self.target / (1 + half), low, high), self.target, "take_profit")
         self.close = float(bars.close[i])
+        self.trail(i)
         return paid
+
+    def trail(self, i: int) -> None:
+        """The stop follows the close, never away from it, in force from the next bar on."""
+        behind = self.setup.limits.trailing_units * self.setup.volatility[i] * self.close
+        if behind == 0.0 or self.steps == 0 or self.stop == 0.0:
+            return
+        moved = self.on_grid(-sign(self.steps), behind)
+        if (moved - self.stop) * self.steps > 0:
+            self.stop, self.trailed, self.bracket_decided_ns = moved, True, self.stamp(i)
 
     def end(self, i: int) -> None:
         """The last bar is over: orders are dropped, what is open is closed at its close."""
@@ -192,6 +205,7 @@ class Book:
             if self.steps != 0 and before * self.steps <= 0:  # opened or turned
                 self.stop, self.target = order.stop, order.target
                 self.bracket_id, self.bracket_decided_ns = order.order_id, order.decided_ns
+                self.target_decided_ns, self.trailed = order.decided_ns, False
                 self.entered_at = i
         order.steps -= side * steps
         if order.steps == 0 or not costs.carry_partial or (steps > 0 and self.steps == 0):
@@ -200,7 +214,10 @@ class Book:
 
     def leave(self, i: int, mid: float, price: float, reason: str) -> None:
         side = -1 if self.steps > 0 else 1
-        self.book_fill(i, side, abs(self.steps), price, mid, reason, self.bracket_id, self.bracket_decided_ns)
+        decided_ns = self.target_decided_ns if reason == "take_profit" else self.bracket_decided_ns
+        if reason == "stop_loss" and self.trailed:
+            reason = "trailing"
+        self.book_fill(i, side, abs(self.steps), price, mid, reason, self.bracket_id, decided_ns)
         self.waiting = None
 
     def book_fill(
@@ -248,18 +265,24 @@ class Book:
             side, reason = holding, "min_hold"
         elif wished and limits.cooldown_bars and (held or self.cooling(i)):
             side, reason = 0, "cooldown"
-        elif wished and not held and sum(other.expected != 0 for other in others) >= limits.max_positions:
+        elif wished and not held and sum(other.committed > 0 for other in others) >= limits.max_positions:
             side, reason = 0, "max_positions"
 
         target_steps = 0
         if side != holding and side != 0 and side != held:
             room = max(limits.max_exposure * account.equity - sum(other.committed for other in others), 0.0)
-            permitted = min(wanted_units, room / self.close, market.leverage * max(self.equity, 0.0) / self.close)
+            # What the evidence for an edge warrants: a share of the usual size, and the Kelly cap.
+            kelly = max(self.equity, 0.0) * limits.kelly_volatility / self.setup.volatility[i] / self.close
+            warranted = min(wanted_units * limits.evidence_scale, kelly)
+            permitted = min(warranted, room / self.close, market.leverage * max(self.equity, 0.0) / self.close)
             target_steps = side * self.whole_steps(size * permitted / self.step_units)
-            if target_steps == 0:
-                side, reason = 0, "too_small"
-            elif permitted < wanted_units:
+            if target_steps == 0 and warranted != 0:
+                reason = "too_small"
+            elif permitted < warranted:
                 reason = "size_capped"
+            elif warranted < wanted_units:
+                reason = "kelly_capped" if limits.evidence_scale == 1.0 else "no_edge"
+            side = sign(target_steps)
         ordered = 0
         if side != holding and side == held != 0:
             self.waiting = None  # stay as it is
@@ -274,7 +297,7 @@ class Book:
     def order(self, i: int, target_steps: int, wish: tuple[int, int, int, int], why: str) -> Waiting:
         side, stop, target = sign(target_steps), 0.0, 0.0
         if side:
-            away = STOPS[wish[2]] * self.setup.volatility[i] * self.close
+            away = self.stop_units(i, side, STOPS[wish[2]]) * self.setup.volatility[i] * self.close
             stop = self.on_grid(-side, away)
             target = self.on_grid(side, away * TARGETS[wish[3]])
             reason = "reverse" if side * self.steps < 0 else "entry"
@@ -289,6 +312,12 @@ class Book:
             self.stamp(i),
             self.setup.costs.latency_bars,
         )
+
+    def stop_units(self, i: int, side: int, chosen: float) -> float:
+        """Beyond the level that is in the way, if that is not too far."""
+        limits = self.setup.limits
+        beyond = self.setup.levels[i][0 if side > 0 else 1] + limits.level_stop_margin_units
+        return beyond if chosen < beyond <= limits.level_stop_max_units else chosen
 
     def on_grid(self, direction: int, away: float) -> float:
         """A price so far from the close, at least a tick, on the tick grid, and never zero or less."""

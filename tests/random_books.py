@@ -11,6 +11,7 @@ from agv2.risk.config import RiskParams
 from agv2.sim.costs import Costs
 from tests.brute_force import BookSetup
 from tests.factories import START_NS
+from tests.tapes import near_levels
 
 __all__ = ["random_setup", "random_wishes", "tape_of"]
 
@@ -33,6 +34,7 @@ def random_setup(
         calendar=calendar,
         hourly_spread=[float(x) for x in rng.uniform(0.5, 5.0, 24)],
         volatility=[float(x) for x in sigma * rng.uniform(0.5, 2.0, n_bars)],
+        levels=[(float(a), float(b)) for a, b in rng.choice([np.nan, 0.4, 1.1, 2.3, 6.0], (n_bars, 2))],
         market=random_market(rng),
         limits=limits or random_limits(rng),
         costs=random_costs(rng),
@@ -87,8 +89,8 @@ def random_market(rng: np.random.Generator) -> Market:
         min_lot=lot_step * int(rng.choice([1, 3])),
         max_lot=lot_step * int(rng.choice([200, 10**9])),
         tick_size=float(rng.choice([0.0, 0.01, 0.25])),
-        leverage=float(rng.choice([1.5, 5.0, 30.0])),
-        stop_out_frac=float(rng.choice([0.0, 0.5, 1.0])),
+        leverage=float(rng.choice([1.5, 1.5, 5.0, 30.0])),
+        stop_out_frac=float(rng.choice([0.0, 0.5, 1.0, 1.0])),
     )
 
 
@@ -102,6 +104,11 @@ def random_limits(rng: np.random.Generator) -> RiskParams:
         breaker_cooldown_days=int(rng.integers(1, 6)),
         min_hold_bars=int(rng.choice([0, 5])),
         cooldown_bars=int(rng.choice([0, 0, 2])),
+        level_stop_margin_units=0.5,
+        level_stop_max_units=float(rng.choice([0.0, 3.5])),
+        trailing_units=float(rng.choice([0.0, 0.0, 1.5, 4.0])),
+        kelly_volatility=float(rng.choice([np.inf, np.inf, np.inf, 0.01])),
+        evidence_scale=float(rng.choice([1.0] * 8 + [0.25, 0.0])),
     )
 
 
@@ -118,6 +125,7 @@ def tape_of(setup: BookSetup) -> MarketTape:
         symbol=setup.bars.symbol,
         bars=setup.bars.records(setup.calendar, setup.hourly_spread),
         volatility=np.array(setup.volatility),
+        levels=near_levels(np.array(setup.levels)),
         market_rows=np.zeros((len(setup.bars), 1), dtype=np.float32),
         market=setup.market,
         params=setup.limits,

@@ -30,7 +30,9 @@ DAILY_RULE, TOTAL_RULE = 0.05, 0.10
 SIGMA = 0.002
 BARS_PER_DAY = 24
 START_NS = 1_704_232_800_000_000_000  # 2024-01-02 22:00 UTC: 17:00 in New York
-MARKET = Market(contract_size=1.0, lot_step=1e-4, min_lot=1e-4, max_lot=1e9, tick_size=0.0, leverage=20.0)
+MARKET = Market(
+    contract_size=1.0, lot_step=1e-4, min_lot=1e-4, max_lot=1e9, tick_size=0.0, leverage=20.0, stop_out_frac=0.5
+)  # fmt: skip
 CALENDAR = SessionCalendar(22, "UTC", 252.0, None, weekend_nights=False)
 
 
@@ -63,7 +65,7 @@ def measure(gap: float, wildness: float, n_books: int, n_days: int, seed: int) -
     rng = np.random.default_rng(seed)
     profile = load_settings(None, [parse_override("risk.profile=prop-firm")]).risk.active
     params = profile.params(BARS_PER_DAY * CALENDAR.trading_days_per_year)
-    costs = Costs(1e-4, 5e-5, 0.0, 0.0, 0.0, 0.0, 0, 0, 0.0, True)
+    costs = Costs(1e-4, 5e-5, 0.0, 0.0, 0.0, 0.0, 0, 0, 0.0, 1.0, True)
     n_bars = n_days * BARS_PER_DAY + 1
     tapes = []
     for _ in range(8):

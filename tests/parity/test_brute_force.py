@@ -21,7 +21,7 @@ from tests.random_books import random_limits, random_setup, random_wishes, tape_
 from tests.recomputed_account import disagreements
 
 Wishes = list[tuple[int, int, int, int]]
-N_BARS, N_SINGLE, N_SEVERAL = 600, 48, 32
+N_BARS, N_SINGLE, N_SEVERAL = 600, 64, 32
 MONEY = 1e-6
 """Money and prices agree to this, absolute and of themselves; everything else exactly."""
 
@@ -129,7 +129,7 @@ def test_batch_of_books() -> None:
             assert np.array(equities)[:-1, number] == pytest.approx(expected, rel=1e-9, abs=MONEY)
 
 
-@pytest.mark.parametrize("seed", [2, 5, 7])
+@pytest.mark.parametrize("seed", [7, 17, 28])
 def test_the_books_recompute_from_fills_and_bars_alone(seed: int, tmp_path: Path) -> None:
     case = several_books(seed)
     result = replayed(case.setups, case.wishes)
@@ -150,13 +150,13 @@ def test_the_books_met_every_rule() -> None:
     cases = single + [several_books(seed) for seed in range(N_SEVERAL)]
     fills = Counter(fill.reason for case in cases for fill in case.outcome.fills)
     decisions = Counter(each.reason for case in cases for each in case.outcome.decisions)
-    assert set(fills) == {reason.name.lower() for reason in FillReason} - {"none", "trailing"}
+    assert set(fills) == {reason.name.lower() for reason in FillReason} - {"none"}
     assert set(decisions) == {reason.name.lower() for reason in PlanReason}
     assert min(fills.values()) > 30, fills
     assert min(decisions.values()) > 10, decisions
 
     gapped = {"stop_loss": 0, "take_profit": 0}
-    in_parts = turned_in_parts = paid_nights = ruined = 0
+    in_parts = turned_in_parts = paid_nights = 0
     for case in single:
         opens = dict(zip(case.setups[0].bars.ts_ns.tolist(), case.setups[0].bars.open.tolist(), strict=True))
         for fill in case.outcome.fills:
@@ -167,6 +167,5 @@ def test_the_books_met_every_rule() -> None:
         in_parts += sum(n > 1 for (_, reason), n in per_order.items() if reason in ("entry", "exit", "risk"))
         turned_in_parts += sum(n > 1 for (_, reason), n in per_order.items() if reason == "reverse")
         paid_nights += sum(row.financing != 0.0 for row in case.outcome.equity)
-        ruined += any(row.equity <= 0.0 for row in case.outcome.equity)
     assert min(*gapped.values(), in_parts, turned_in_parts, paid_nights) > 100
-    assert ruined >= 1
+    assert any(row.equity <= 0.0 for case in cases for row in case.outcome.equity)

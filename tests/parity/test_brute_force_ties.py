@@ -60,6 +60,7 @@ def a_setup(drawn: list[WholeBar], paid: Costs, min_hold: int, cooldown: int) ->
         calendar=UTC,
         hourly_spread=None,
         volatility=[0.0098] * len(drawn),
+        levels=[(float("nan"), float("nan"))] * len(drawn),
         market=ANY_LOT._replace(tick_size=1.0, lot_step=1.0, min_lot=1.0),
         limits=limits(min_hold_bars=min_hold, cooldown_bars=cooldown, target_volatility=0.004),
         costs=paid,

@@ -21,7 +21,7 @@ from agv2.core.timeframes import SessionCalendar
 from agv2.decision.decider import PolicyOutput
 from agv2.decision.planner import PlanReason
 from tests.factories import START_NS, bars_of
-from tests.tapes import ANY_LOT, FREE, NEW_YORK, limits
+from tests.tapes import ANY_LOT, FREE, NEW_YORK, limits, near_levels
 
 HOUR_NS = 3_600_000_000_000
 UTC = SessionCalendar(0, "UTC", 365.0, None, weekend_nights=True)
@@ -52,6 +52,7 @@ def a_book(symbol: str, hours: str, calendar: SessionCalendar = UTC, **limit: An
         symbol=symbol,
         bars=bars.records(calendar),
         volatility=np.full(len(bars), CALM),
+        levels=near_levels(np.full((len(bars), 2), np.nan)),
         market_rows=np.zeros((len(bars), 1), dtype=np.float32),
         market=ANY_LOT,
         params=limits(**(usual | limit)),
