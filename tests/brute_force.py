@@ -19,7 +19,7 @@ from agv2.sim.costs import Costs
 
 __all__ = ["BookSetup", "Outcome", "brute_force"]
 
-SIDES, SIZES, STOPS, TARGETS = (0, 1, -1), (0.25, 0.5, 0.75, 1.0), (1.0, 1.5, 2.0, 2.5), (1.5, 2.0, 3.0, 4.0)
+SIDES, SIZES, STOPS, TARGETS = (0, 1, -1), (0.25, 0.5, 0.75, 1.0), (1.5, 2.5, 5.0, 10.0), (1.5, 2.0, 3.0, 4.0)
 CONSTANT, BAR, HOURLY = 0, 1, 2
 
 

@@ -27,6 +27,8 @@ def small_config(**changes: Any) -> PolicyConfig:
         "n_epochs": 2,
         "episode_bars": 50,
         "n_evaluations": 3,
+        "read_embedding": True,
+        "hindsight": None,
         "reward": RewardWeights(scale=1.0, lambda_drawdown=0.1, lambda_trades=0.0, lambda_hold=0.0),
         "cost_ranges": CostRanges(half_spread=(0.5, 2.0), slippage=(0.5, 2.0), max_latency_bars=1, fill=(1.0, 1.0)),
     }

@@ -63,7 +63,7 @@ def test_progress_is_told_after_every_update_with_finite_numbers() -> None:
 
 def test_the_kept_weights_are_those_that_did_best_on_validation() -> None:
     result = trained()
-    assert [point.step for point in result.validation] == [1024, 2048, 3072]
+    assert [point.step for point in result.validation] == [0, 1024, 2048, 3072]
     assert result.best is not None
     sharpes = [point.score.sharpe_per_bar for point in result.validation]
     assert result.best.score.sharpe_per_bar == max(sharpes)

@@ -1,9 +1,10 @@
 """One policy of a fold: which bars train it, which choose it, and how it did on both."""
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from agv2.app.fold_training import Report
+from agv2.app.fold_training import Report, observation_layout
 from agv2.app.run_plan import RunPlan
 from agv2.backtest.tape import MarketTape
 from agv2.backtest.walk_forward import Fold
@@ -74,7 +75,8 @@ def fit_policy(
         report: progress.
 
     Returns:
-        The policy, and `steps`, `best_step`, `train_sharpe_per_bar` and `validation_sharpe_per_bar`.
+        The policy, and `steps`, `best_step`, `train_sharpe_per_bar`, `validation_sharpe_per_bar`, `abstains` (0 or 1)
+        and what cross-validation on the training bars said: `left_out_sharpe_per_bar`, `left_out_t`.
     """
     train, validation = policy_spans(plan, folds)
 
@@ -82,16 +84,21 @@ def fit_policy(
         reward, drawdown = stats.get("reward", float("nan")), stats.get("drawdown", float("nan"))
         report(step / total, f"reward {reward:+.4f}, drawdown {drawdown:.1%}")
 
+    config = plan.settings.rl_policy
+    if config.hindsight is not None and not plan.profile.may_abstain:
+        config = config.model_copy(update={"hindsight": config.hindsight.model_copy(update={"least_t": -math.inf})})
     trained = train_policy(
         tapes,
         train,
         validation,
-        plan.settings.rl_policy,
+        config,
         plan.profile.policy_steps,
         spawn_seed(plan.request.seed, stream),
         plan.initial_equity,
         on_update,
         checkpoints,
+        embedding_size=observation_layout(plan.settings.encoder).embedding,
+        purged_bars=plan.settings.label_reach + plan.settings.backtest.embargo_bars,
     )
     assert trained.best is not None, "there is a validation block"
     network = trained.network
@@ -101,5 +108,11 @@ def fit_policy(
         "best_step": float(trained.best.step),
         "train_sharpe_per_bar": on_train.sharpe_per_bar,
         "validation_sharpe_per_bar": trained.best.score.sharpe_per_bar,
+        "abstains": float(trained.abstains),
     }
+    if trained.evidence is not None:
+        facts |= {
+            "left_out_sharpe_per_bar": trained.evidence.sharpe_per_bar,
+            "left_out_t": trained.evidence.t_value,
+        }
     return network, facts

@@ -23,7 +23,9 @@ class RunProfile(Config):
     """Blocks of a fold's training bars; the head predictions that the policy reads of each come from an encoder that
     was fitted on the others. Fewer than two: from the fold's own encoder."""
     policy_steps: Steps
-    """Environment steps of each policy in each fold."""
+    """Environment steps of each policy in each fold, after its first lessons."""
+    may_abstain: bool
+    """Whether a policy stays flat where its training bars hold too little evidence that trading pays."""
     costly_baselines: bool
     """Whether the encoder's heads are compared with GARCH and boosted trees too, half a minute more a fold."""
     bundle: Literal["last_fold", "retrain"]

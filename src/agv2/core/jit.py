@@ -21,7 +21,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 PLAIN_KERNELS: bool = os.environ.get("AGV2_PLAIN_KERNELS", "") == "1"
 """Kernels run as the plain Python they are written in; tests use it to compare the two."""
 
-_KERNEL_PACKAGES = ("core", "data", "features", "risk", "sim", "decision", "backtest")
+_KERNEL_PACKAGES = ("core", "data", "features", "risk", "sim", "decision", "backtest", "rl")
 
 
 @functools.cache

@@ -11,7 +11,7 @@ ACTION_NVEC: tuple[int, int, int, int] = (3, 4, 4, 4)
 
 _SIDES = (0, 1, -1)
 _SIZES = (0.25, 0.5, 0.75, 1.0)
-_STOPS = (1.0, 1.5, 2.0, 2.5)
+_STOPS = (1.5, 2.5, 5.0, 10.0)
 _TARGETS = (1.5, 2.0, 3.0, 4.0)
 
 

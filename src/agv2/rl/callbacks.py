@@ -38,13 +38,13 @@ class ValidationPoint(NamedTuple):
 
 
 class EvaluationCallback(BaseCallback):
-    """Scores the deterministic policy at a few evenly spaced steps and remembers the best weights.
+    """Scores the deterministic policy before training and at a few evenly spaced steps, and remembers the best weights.
 
     The block it looks at belongs to training's past and is purged from it; a test bar never comes near it.
     """
 
     def __init__(self, score: Callable[[PolicyNetwork], SpanScore], total_steps: int, n_evaluations: int) -> None:
-        """Look `n_evaluations` times within `total_steps`, the last time at the end."""
+        """Look `n_evaluations` times within `total_steps` after the first look, the last time at the end."""
         super().__init__()
         self.points: list[ValidationPoint] = []
         self.best_state: dict[str, Tensor] | None = None
@@ -52,27 +52,32 @@ class EvaluationCallback(BaseCallback):
         self._total_steps = total_steps
         self._n_evaluations = n_evaluations
 
+    def look(self) -> None:
+        """Score the present weights."""
+        network = policy_network(self.model)  # type: ignore[arg-type]  # always PPO here
+        self.points.append(ValidationPoint(self.num_timesteps, self._score(network)))
+        if self.best is self.points[-1]:
+            self.best_state = {name: tensor.clone() for name, tensor in self.model.policy.state_dict().items()}
+
     @property
     def best(self) -> ValidationPoint:
         """The point with the highest Sharpe ratio; the earliest of equals."""
         return max(self.points, key=lambda point: point.score.sharpe_per_bar)
 
+    def _on_training_start(self) -> None:
+        if not self.points:
+            self.look()
+
     def _on_rollout_start(self) -> None:
-        due = self._total_steps * (len(self.points) + 1) / self._n_evaluations
+        due = self._total_steps * len(self.points) / self._n_evaluations
         if due <= self.num_timesteps < self._total_steps:
-            self._look()
+            self.look()
 
     def _on_training_end(self) -> None:
-        self._look()
+        self.look()
 
     def _on_step(self) -> bool:
         return True
-
-    def _look(self) -> None:
-        network = policy_network(self.model)  # type: ignore[arg-type]  # always PPO here
-        self.points.append(ValidationPoint(self.num_timesteps, self._score(network)))
-        if self.best is self.points[-1]:
-            self.best_state = dict(network.state_dict())
 
 
 class ProgressCallback(BaseCallback):

@@ -18,6 +18,7 @@ from agv2.models.array_bytes import arrays_from, npz_bytes
 from agv2.rl.callbacks import EvaluationCallback, ProgressCallback, ValidationPoint
 from agv2.rl.config import PolicyConfig
 from agv2.rl.episodes import Span
+from agv2.rl.side_evidence import SideEvidence
 from agv2.rl.validation import SpanScore
 from agv2.rl.vec_env import TradingVecEnv
 
@@ -30,15 +31,22 @@ class CheckpointCallback(BaseCallback):
     """Writes a checkpoint between updates, now and then; place it after the callbacks whose state it keeps."""
 
     def __init__(
-        self, path: Path, digest: str, total_steps: int, telling: ProgressCallback, looking: EvaluationCallback | None
+        self,
+        path: Path,
+        digest: str,
+        total_steps: int,
+        telling: ProgressCallback,
+        looking: EvaluationCallback | None,
+        evidence: SideEvidence | None,
     ) -> None:
-        """Keep the training called `digest` in the file `path`."""
+        """Keep the training called `digest`, which began with `evidence`, in the file `path`."""
         super().__init__()
         self._path = path
         self._digest = digest
         self._every = total_steps / _CHECKPOINTS
         self._telling = telling
         self._looking = looking
+        self._evidence = evidence
         self._next = 0.0
 
     def _on_training_start(self) -> None:
@@ -69,6 +77,7 @@ class CheckpointCallback(BaseCallback):
             "arrays": _packed(arrays),
             "curve": json.dumps(self._telling.curve),
             "points": json.dumps(self._looking.points if self._looking else []),
+            "evidence": json.dumps(self._evidence),
             "best_state": self._looking.best_state if self._looking else None,
         }
 
@@ -80,7 +89,7 @@ def restore_checkpoint(
     env: TradingVecEnv,
     telling: ProgressCallback,
     looking: EvaluationCallback | None,
-) -> None:
+) -> SideEvidence | None:
     """Put a new model, environment and callbacks where the checkpointed training was.
 
     Args:
@@ -90,6 +99,9 @@ def restore_checkpoint(
         env: the one that `model` trains on.
         telling: gets the learning curve so far.
         looking: gets the validation points and the best weights so far.
+
+    Returns:
+        What cross-validation had said before the training.
 
     Raises:
         DataError: the file cannot be read or belongs to another training.
@@ -114,6 +126,8 @@ def restore_checkpoint(
         looking.points = [ValidationPoint(step, SpanScore(*score)) for step, score in json.loads(contents["points"])]
         looking.best_state = contents["best_state"]
     torch.set_rng_state(contents["torch_chance"])
+    evidence = json.loads(contents["evidence"])
+    return None if evidence is None else SideEvidence(*evidence)
 
 
 def training_digest(

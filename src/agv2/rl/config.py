@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 from agv2.sim.randomize import CostRanges
 from agv2.utils.config import Config
 
-__all__ = ["PolicyConfig", "RewardWeights"]
+__all__ = ["HindsightConfig", "PolicyConfig", "RewardWeights"]
 
 PositiveInt = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0.0)]
@@ -23,6 +23,27 @@ class RewardWeights(Config):
     lambda_drawdown: Weight
     lambda_trades: Weight
     lambda_hold: Weight
+
+
+class HindsightConfig(Config):
+    """The first lessons of a policy: sides alone, by the exact gradient of the expected reward."""
+
+    steps: PositiveInt
+    """Most gradient steps; cross-validation says how many of them are taken."""
+    looks: tuple[PositiveInt, ...]
+    """Steps after which cross-validation looks, beside the last."""
+    learning_rate: Positive
+    weight_decay: Weight
+    entropy: Weight
+    """Reward per nat, in targeted per-bar volatilities."""
+    gradient_norm: Positive
+    sequence_bars: Annotated[int, Field(ge=2)]
+    sequences: PositiveInt
+    """Stretches of `sequence_bars` bars per gradient step."""
+    blocks: Annotated[int, Field(ge=2)]
+    """Parts into which the training bars are cut; each is left out once."""
+    least_t: float
+    """The policy abstains where the reward on bars left out is worth fewer standard errors."""
 
 
 class PolicyConfig(Config):
@@ -47,6 +68,10 @@ class PolicyConfig(Config):
     n_epochs: PositiveInt
     episode_bars: Annotated[int, Field(ge=2)]
     n_evaluations: PositiveInt
+    read_embedding: bool
+    """Else the policy reads what the heads predict, which is cross-fitted, and not the embedding, which is not."""
+    hindsight: HindsightConfig | None
+    """None: PPO begins with random weights, and never abstains."""
     reward: RewardWeights
     cost_ranges: CostRanges
 

@@ -11,6 +11,7 @@ from agv2.core.errors import ShapeError
 from agv2.decision.decider import PolicyOutput
 from agv2.models.policy import PolicyNetwork
 from agv2.models.threads import torch_threads
+from agv2.rl.input_scaling import FixedScaling, with_scaling_inside
 from agv2.rl.trading_policy import head_log_probs
 
 __all__ = ["TorchPolicy", "ensemble_network", "policy_network"]
@@ -19,7 +20,9 @@ __all__ = ["TorchPolicy", "ensemble_network", "policy_network"]
 def policy_network(model: PPO) -> PolicyNetwork:
     """A copy of the weights of `model`, without Stable-Baselines3; further training does not change it."""
     state = {name: tensor.detach().clone() for name, tensor in model.policy.state_dict().items()}
-    return PolicyNetwork.from_state(state)
+    network = PolicyNetwork.from_state(state)
+    scaling = model.policy.features_extractor
+    return with_scaling_inside(network, scaling.mean, scaling.factor) if isinstance(scaling, FixedScaling) else network
 
 
 class TorchPolicy:

@@ -41,7 +41,7 @@ class TradingActorCritic(ActorCriticPolicy):
 
     def forward(self, obs: Tensor, deterministic: bool = False) -> tuple[Tensor, Tensor, Tensor]:
         """Actions (n, 4), values (n, 1) and log-probabilities (n,) of the effective part of each action."""
-        latent_pi, latent_vf = self.mlp_extractor(obs)
+        latent_pi, latent_vf = self.mlp_extractor(self.features_extractor(obs))
         log_probs = head_log_probs(self.action_net(latent_pi))
         scores = log_probs
         if not deterministic:
@@ -53,7 +53,7 @@ class TradingActorCritic(ActorCriticPolicy):
     def evaluate_actions(self, obs: PyTorchObs, actions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Values (n, 1), log-probabilities (n,) of the effective part of `actions`, entropy (n,) of all heads."""
         assert isinstance(obs, Tensor)
-        latent_pi, latent_vf = self.mlp_extractor(obs)
+        latent_pi, latent_vf = self.mlp_extractor(self.features_extractor(obs))
         log_probs = head_log_probs(self.action_net(latent_pi))
         entropy = -(log_probs.exp() * log_probs).sum(dim=(1, 2))
         return self.value_net(latent_vf), _effective_log_prob(log_probs, actions.long(), obs), entropy

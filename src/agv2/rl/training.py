@@ -9,14 +9,18 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback, CallbackList
 
 from agv2.backtest.tape import MarketTape
+from agv2.core.arrays import Float32Array
 from agv2.models.policy import PolicyNetwork
 from agv2.models.threads import torch_threads
 from agv2.rl.callbacks import EvaluationCallback, Progress, ProgressCallback, ValidationPoint
 from agv2.rl.checkpoint import CheckpointCallback, restore_checkpoint, training_digest
 from agv2.rl.config import PolicyConfig
 from agv2.rl.episodes import Span
+from agv2.rl.first_lessons import FirstLessons, first_lessons, load_lessons
+from agv2.rl.input_scaling import FixedScaling, input_scaling
 from agv2.rl.policy_adapter import TorchPolicy, policy_network
 from agv2.rl.rollouts import TradingRolloutBuffer
+from agv2.rl.side_evidence import SideEvidence
 from agv2.rl.trading_policy import TradingActorCritic
 from agv2.rl.validation import SpanScore, score_policy
 from agv2.rl.vec_env import TradingVecEnv
@@ -40,6 +44,10 @@ class TrainedPolicy:
     """The look whose weights were kept; None means the last weights."""
     curve: tuple[Mapping[str, float], ...]
     """One entry an update: `step` and what `Progress` is told."""
+    evidence: SideEvidence | None
+    """What cross-validation said before; None without `config.hindsight`."""
+    abstains: bool
+    """Whether that was too little, so that the policy stays flat and was not trained further."""
 
     @property
     def network(self) -> PolicyNetwork:
@@ -57,8 +65,14 @@ def train_policy(
     initial_equity: float,
     progress: Progress | None = None,
     checkpoint_dir: Path | None = None,
+    *,
+    embedding_size: int = 0,
+    purged_bars: int = 0,
 ) -> TrainedPolicy:
-    """Train for at least `total_steps` environment steps, to the end of the rollout in which they fall.
+    """Learn which side to hold in hindsight, then train everything for at least `total_steps` environment steps.
+
+    Where the first does not pay on training bars left out, the policy abstains: it is flat, and not trained further.
+    Training ends with the rollout in which its last step falls.
 
     The same arguments give the same weights on one machine. One torch thread is used, whatever the process has.
 
@@ -72,6 +86,9 @@ def train_policy(
         initial_equity: money in each account.
         progress: called after every update.
         checkpoint_dir: where to keep a checkpoint that a later call with the same arguments resumes from.
+        embedding_size: how many of the first columns of a market row are an embedding; `config.read_embedding` says
+            whether they are read.
+        purged_bars: left out around the blocks of cross-validation, because labels reach so far.
 
     Returns:
         The model with its best weights, and how it got there.
@@ -85,23 +102,33 @@ def train_policy(
         torch.manual_seed(spawn_seed(seed, "policy"))
         generator = spawn_generators(seed, "episodes")["episodes"]
         env = TradingVecEnv(tapes, train_spans, config, initial_equity, generator)
-        model = _new_model(env, config)
+        path = None if checkpoint_dir is None else checkpoint_dir / CHECKPOINT
+        scaling = input_scaling(tapes, train_spans, 0 if config.read_embedding else embedding_size)
+        model = _new_model(env, config, scaling)
+        first: FirstLessons | None = None
+        if config.hindsight is not None and not (path is not None and path.exists()):
+            first = first_lessons(tapes, train_spans, scaling, config.hindsight, config.net_arch, purged_bars, seed)
+            load_lessons(model, first)
         telling = ProgressCallback(total_steps, progress)
         callbacks: list[BaseCallback] = [telling]
         looking: EvaluationCallback | None = None
+
+        def score(network: PolicyNetwork) -> SpanScore:
+            return score_policy(tapes, validation_spans, TorchPolicy(network), initial_equity)
+
         if validation_spans:
-
-            def score(network: PolicyNetwork) -> SpanScore:
-                return score_policy(tapes, validation_spans, TorchPolicy(network), initial_equity)
-
             looking = EvaluationCallback(score, total_steps, config.n_evaluations)
             callbacks.append(looking)
-        if checkpoint_dir is not None:
-            path = checkpoint_dir / CHECKPOINT
-            digest = training_digest(tapes, (train_spans, validation_spans), config, total_steps, seed, initial_equity)
+        evidence = None if first is None else first.evidence
+        if path is not None:
+            numbers = (total_steps, seed, initial_equity, embedding_size, purged_bars)
+            digest = training_digest(tapes, (train_spans, validation_spans), config, *numbers)
             if path.exists():
-                restore_checkpoint(path, digest, model, env, telling, looking)
-            callbacks.append(CheckpointCallback(path, digest, total_steps, telling, looking))
+                evidence = restore_checkpoint(path, digest, model, env, telling, looking)
+            callbacks.append(CheckpointCallback(path, digest, total_steps, telling, looking, evidence))
+        if first is not None and first.abstains:
+            point = ValidationPoint(0, score(policy_network(model))) if validation_spans else None
+            return TrainedPolicy(model, (point,) if point else (), point, (), evidence, abstains=True)
         model.learn(
             total_steps - model.num_timesteps,
             CallbackList(callbacks),
@@ -109,13 +136,14 @@ def train_policy(
             reset_num_timesteps=model.num_timesteps == 0,
         )
         if looking is None:
-            return TrainedPolicy(model, (), None, tuple(telling.curve))
+            return TrainedPolicy(model, (), None, tuple(telling.curve), evidence, abstains=False)
         assert looking.best_state is not None
         model.policy.load_state_dict(looking.best_state)
-        return TrainedPolicy(model, tuple(looking.points), looking.best, tuple(telling.curve))
+        points, curve = tuple(looking.points), tuple(telling.curve)
+        return TrainedPolicy(model, points, looking.best, curve, evidence, abstains=False)
 
 
-def _new_model(env: TradingVecEnv, config: PolicyConfig) -> PPO:
+def _new_model(env: TradingVecEnv, config: PolicyConfig, scaling: tuple[Float32Array, Float32Array]) -> PPO:
     def learning_rate(remaining: float) -> float:
         return config.learning_rate_end + (config.learning_rate - config.learning_rate_end) * remaining
 
@@ -135,6 +163,8 @@ def _new_model(env: TradingVecEnv, config: PolicyConfig) -> PPO:
         rollout_buffer_class=TradingRolloutBuffer,
         policy_kwargs={
             "net_arch": list(config.net_arch),
+            "features_extractor_class": FixedScaling,
+            "features_extractor_kwargs": {"mean": scaling[0], "factor": scaling[1]},
             "optimizer_class": torch.optim.AdamW,
             # eps is SB3's own choice for PPO; one fused step instead of one loop per weight
             "optimizer_kwargs": {"eps": 1e-5, "weight_decay": config.weight_decay, "fused": True},

@@ -1,0 +1,109 @@
+"""Whether choosing sides pays on bars that taught nothing, and how many steps to learn for."""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from agv2.backtest.tape import MarketTape
+from agv2.core.arrays import Float32Array, FloatArray, IntArray
+from agv2.decision.observation import BOOK_FIELDS
+from agv2.models.policy import PolicyNetwork
+from agv2.models.training_blocks import bars_outside, training_blocks
+from agv2.rl.config import HindsightConfig
+from agv2.rl.episodes import Span
+from agv2.rl.hindsight_training import fit_sides, untaught_network
+from agv2.rl.position_chain import greedy_rewards
+from agv2.rl.side_choices import SideInputs, side_log_probs
+
+__all__ = ["SideEvidence", "side_evidence"]
+
+
+class SideEvidence(NamedTuple):
+    """What cross-validation says about a kind of policy before one is trained on all training bars."""
+
+    steps: int
+    """Gradient steps that did best."""
+    sharpe_per_bar: float
+    """Of the rewards on bars left out, all blocks taken together, without stops."""
+    t_value: float
+    """The mean of these rewards over its standard error; a little flattered, because it is the best of several."""
+    turned_per_bar: float
+    """Units bought or sold per bar, of a full-size position."""
+
+
+class _Played(NamedTuple):
+    """What one policy earned on bars that did not teach it."""
+
+    ts_ns: IntArray
+    rewards: FloatArray
+    turned_per_bar: float
+
+
+def side_evidence(
+    tapes: Sequence[MarketTape],
+    spans: Sequence[Span],
+    inputs: SideInputs,
+    config: HindsightConfig,
+    net_arch: tuple[int, ...],
+    purged_bars: int,
+    seed: int,
+) -> SideEvidence:
+    """Leave out each block of the training bars in turn, and play the likeliest sides on it.
+
+    Args:
+        tapes: the markets.
+        spans: training bars, one span a market.
+        inputs: all of `tapes`.
+        config: how policies are trained, and the number of blocks.
+        net_arch: hidden widths.
+        purged_bars: that do not teach before and after a block.
+        seed: of weights and draws.
+
+    Returns:
+        The best look.
+
+    Source: López de Prado (2018), Advances in Financial Machine Learning, chapter 7, for purging.
+    """
+    stamps = [tapes[span.tape].bars["ts_ns"] for span in spans]
+    blocks = training_blocks(
+        [ts_ns[span.first : span.last] for ts_ns, span in zip(stamps, spans, strict=True)], config.blocks, purged_bars
+    )
+    played: dict[int, list[_Played]] = {}
+    for number, block in enumerate(blocks):
+        taught: list[range] = []
+        left_out: list[tuple[IntArray, range]] = []
+        for ts_ns, span in zip(stamps, spans, strict=True):
+            start = int(inputs.starts[span.tape])
+            for part in bars_outside(block, ts_ns, range(span.first, span.last)):
+                if len(part) > purged_bars + 2:
+                    taught.append(range(start + part.start, start + part.stop - purged_bars))
+            low, high = np.clip(np.searchsorted(ts_ns, [block.first_ns, block.stop_ns]), span.first, span.last).tolist()
+            left_out.append((ts_ns[low:high], range(start + low, start + high)))
+
+        def look(step: int, network: PolicyNetwork, bars: list[tuple[IntArray, range]] = left_out) -> None:
+            played.setdefault(step, []).extend(_play(network, inputs, *each) for each in bars)
+
+        network = untaught_network(inputs.rows.shape[1] + len(BOOK_FIELDS), net_arch, seed + number)
+        fit_sides(network, inputs, taught, config, seed + number, look)
+    return max((_evidence(step, parts) for step, parts in played.items()), key=lambda one: one.sharpe_per_bar)
+
+
+def _play(network: PolicyNetwork, inputs: SideInputs, ts_ns: IntArray, bars: range) -> _Played:
+    part = slice(bars.start, bars.stop)
+    with torch.inference_mode():
+        log_probs: Float32Array = side_log_probs(network, inputs.rows[part], inputs.book[part]).numpy()
+    rewards = np.empty(len(bars))
+    return _Played(ts_ns, rewards, greedy_rewards(log_probs, inputs.paths[part], rewards))
+
+
+def _evidence(step: int, parts: Sequence[_Played]) -> SideEvidence:
+    """Rewards of one moment count once: what two markets do at a time is no two pieces of evidence."""
+    _, place = np.unique(np.concatenate([part.ts_ns for part in parts]), return_inverse=True)
+    rewards = np.bincount(place, np.concatenate([part.rewards for part in parts]))
+    spread = float(rewards.std())
+    sharpe = float(rewards.mean()) / spread if spread > 0.0 else 0.0
+    turned = float(np.average([part.turned_per_bar for part in parts], weights=[part.ts_ns.size for part in parts]))
+    return SideEvidence(step, sharpe, sharpe * math.sqrt(rewards.size), turned)
