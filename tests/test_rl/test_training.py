@@ -7,6 +7,7 @@ import torch
 
 from agv2.backtest.tape import MarketTape
 from agv2.core.errors import DataError
+from agv2.decision.observation import BOOK_FIELDS
 from agv2.rl.episodes import Span
 from agv2.rl.policy_adapter import TorchPolicy
 from agv2.rl.training import CHECKPOINT, TrainedPolicy, train_policy
@@ -119,6 +120,7 @@ def test_it_learns_to_follow_a_number_that_tells_the_next_bar() -> None:
     learnt = score_policy([tape], test, TorchPolicy(result.network), 100_000.0)
     assert learnt.sharpe_per_bar > 0.7
     assert result.curve[-1]["reward/log_equity"] > 5.0 * abs(result.curve[0]["reward/log_equity"])
-    rows = np.zeros((2, 8 + 11), dtype=np.float32)
+    rows = np.zeros((2, 8 + len(BOOK_FIELDS)), dtype=np.float32)
     rows[:, 0] = (1.0, -1.0)
+    rows[:, -3:] = 1.0
     assert TorchPolicy(result.network).act(rows).actions[:, 0].tolist() == [1, 2]
