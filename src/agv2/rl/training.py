@@ -1,23 +1,24 @@
-"""PPO on the batch simulator, from tapes to a trained policy."""
+"""PPO or SAC on the batch simulator, from tapes to a trained policy."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from stable_baselines3 import PPO
+from stable_baselines3 import PPO, SAC
 from stable_baselines3.common.callbacks import BaseCallback, CallbackList
 
 from agv2.backtest.tape import MarketTape
 from agv2.models.policy import PolicyNetwork
 from agv2.models.threads import torch_threads
+from agv2.rl.action_spaces import ActionKind
 from agv2.rl.callbacks import EvaluationCallback, Progress, ProgressCallback, ValidationPoint
 from agv2.rl.checkpoint import CheckpointCallback, restore_checkpoint, training_digest
 from agv2.rl.config import PolicyConfig
 from agv2.rl.episodes import Span
 from agv2.rl.policy_adapter import TorchPolicy, policy_network
-from agv2.rl.rollouts import TradingRolloutBuffer
-from agv2.rl.trading_policy import TradingActorCritic
+from agv2.rl.ppo_learner import new_ppo
+from agv2.rl.sac_learner import new_sac
 from agv2.rl.validation import SpanScore, score_policy
 from agv2.rl.vec_env import TradingVecEnv
 from agv2.utils.seeding import spawn_generators, spawn_seed
@@ -32,14 +33,14 @@ CHECKPOINT = "policy_training.pt"
 class TrainedPolicy:
     """What training leaves behind."""
 
-    model: PPO
+    model: PPO | SAC
     """Holds the weights that did best on the validation block."""
     validation: tuple[ValidationPoint, ...]
     """Every look at the validation block; empty when there was none."""
     best: ValidationPoint | None
     """The look whose weights were kept; None means the last weights."""
     curve: tuple[Mapping[str, float], ...]
-    """One entry an update: `step` and what `Progress` is told."""
+    """What `Progress` was told, with its `step`."""
 
     @property
     def network(self) -> PolicyNetwork:
@@ -60,33 +61,36 @@ def train_policy(
 ) -> TrainedPolicy:
     """Train for at least `total_steps` environment steps, to the end of the rollout in which they fall.
 
-    The same arguments give the same weights on one machine. One torch thread is used, whatever the process has.
+    It takes fewer where the validation block has not improved for `config.patience` looks. The same arguments give the
+    same weights on one machine. One torch thread is used, whatever the process has.
 
     Args:
         tapes: the markets.
         train_spans: bars to train on.
         validation_spans: later bars that the policy is scored on, purged from training; may be empty.
-        config: everything about PPO, reward and cost ranges.
+        config: everything about the algorithm, reward and cost ranges.
         total_steps: environment steps, all books counted, >= 1.
         seed: of this training.
         initial_equity: money in each account.
-        progress: called after every update.
+        progress: called after every rollout of PPO, and as often in a training by SAC.
         checkpoint_dir: where to keep a checkpoint that a later call with the same arguments resumes from.
 
     Returns:
         The model with its best weights, and how it got there.
 
     Raises:
-        DataError: a span cannot be traded on, or the checkpoint belongs to another training.
+        DataError: a span cannot be traded on, or the checkpoint was damaged or belongs to another training.
     """
-    per_rollout = config.n_books * config.n_steps
+    is_ppo = config.algorithm == "ppo"
+    per_rollout = config.n_books * (config.n_steps if is_ppo else config.sac.train_freq)
     total_steps = -(-total_steps // per_rollout) * per_rollout
     with torch_threads(1), torch.random.fork_rng(devices=[]):
         torch.manual_seed(spawn_seed(seed, "policy"))
         generator = spawn_generators(seed, "episodes")["episodes"]
-        env = TradingVecEnv(tapes, train_spans, config, initial_equity, generator)
-        model = _new_model(env, config)
-        telling = ProgressCallback(total_steps, progress)
+        kind: ActionKind = "discrete" if is_ppo else "continuous"
+        env = TradingVecEnv(tapes, train_spans, config, initial_equity, generator, kind)
+        model = new_ppo(env, config) if is_ppo else new_sac(env, config, spawn_seed(seed, "first actions"))
+        telling = ProgressCallback(total_steps, min(config.n_books * config.n_steps, total_steps), progress)
         callbacks: list[BaseCallback] = [telling]
         looking: EvaluationCallback | None = None
         if validation_spans:
@@ -94,7 +98,7 @@ def train_policy(
             def score(network: PolicyNetwork) -> SpanScore:
                 return score_policy(tapes, validation_spans, TorchPolicy(network), initial_equity)
 
-            looking = EvaluationCallback(score, total_steps, config.n_evaluations)
+            looking = EvaluationCallback(score, total_steps, config.n_evaluations, config.patience)
             callbacks.append(looking)
         if checkpoint_dir is not None:
             path = checkpoint_dir / CHECKPOINT
@@ -113,31 +117,3 @@ def train_policy(
         assert looking.best_state is not None
         model.policy.load_state_dict(looking.best_state)
         return TrainedPolicy(model, tuple(looking.points), looking.best, tuple(telling.curve))
-
-
-def _new_model(env: TradingVecEnv, config: PolicyConfig) -> PPO:
-    def learning_rate(remaining: float) -> float:
-        return config.learning_rate_end + (config.learning_rate - config.learning_rate_end) * remaining
-
-    return PPO(
-        TradingActorCritic,
-        env,
-        learning_rate=learning_rate,
-        n_steps=config.n_steps,
-        batch_size=config.batch_size,
-        n_epochs=config.n_epochs,
-        gamma=config.gamma,
-        gae_lambda=config.gae_lambda,
-        clip_range=config.clip_range,
-        ent_coef=config.ent_coef,
-        vf_coef=config.vf_coef,
-        max_grad_norm=config.max_grad_norm,
-        rollout_buffer_class=TradingRolloutBuffer,
-        policy_kwargs={
-            "net_arch": list(config.net_arch),
-            "optimizer_class": torch.optim.AdamW,
-            # eps is SB3's own choice for PPO; one fused step instead of one loop per weight
-            "optimizer_kwargs": {"eps": 1e-5, "weight_decay": config.weight_decay, "fused": True},
-        },
-        device="cpu",
-    )
