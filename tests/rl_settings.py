@@ -2,15 +2,21 @@
 
 from typing import Any
 
-from agv2.rl.config import PolicyConfig, RewardWeights
+from agv2.rl.config import PolicyConfig, RewardWeights, SacConfig
 from agv2.sim.randomize import CostRanges
 
-__all__ = ["small_config"]
+__all__ = ["SMALL_SAC", "small_config"]
+
+SMALL_SAC = SacConfig(
+    learning_rate=3e-3, tau=0.02, ent_coef=0.01, buffer_size=2_000, learning_starts=160, batch_size=64, train_freq=2,
+    gradient_steps=4,
+)  # fmt: skip
 
 
 def small_config(**changes: Any) -> PolicyConfig:
     """A few books, a tiny network, costs as they are."""
     usual: dict[str, Any] = {
+        "algorithm": "ppo",
         "net_arch": (16,),
         "learning_rate": 2e-3,
         "learning_rate_end": 2e-4,
@@ -27,9 +33,11 @@ def small_config(**changes: Any) -> PolicyConfig:
         "n_epochs": 2,
         "episode_bars": 50,
         "n_evaluations": 3,
+        "patience": 0,
         "read_embedding": True,
         "hindsight": None,
         "reward": RewardWeights(scale=1.0, lambda_drawdown=0.1, lambda_trades=0.0, lambda_hold=0.0),
         "cost_ranges": CostRanges(half_spread=(0.5, 2.0), slippage=(0.5, 2.0), max_latency_bars=1, fill=(1.0, 1.0)),
+        "sac": SMALL_SAC,
     }
     return PolicyConfig(**(usual | changes))

@@ -93,7 +93,8 @@ def compare_policies(plan: RunPlan, folds: list[Fold], tapes: Tapes, seed: int) 
     pieces = in_pieces(train, validation)
     test = [Span(index, fold.test_lo, fold.test_hi - 1) for index, fold in enumerate(folds)]
     for name, own in (("in-sample", tapes.in_sample), ("cross-fitted", tapes.cross_fitted)):
-        network, facts = fit_policy(plan, own, folds, f"policy {seed}", None, lambda *_: None)
+        chance = spawn_seed(plan.request.seed, f"policy {seed}")
+        network, facts, *_ = fit_policy(plan, own, folds, chance, None, lambda *_: None)
 
         def scored(bars: list[MarketTape], spans: list[Span], network: PolicyNetwork = network) -> SpanScore:
             return score_policy(bars, spans, TorchPolicy(network), plan.initial_equity)

@@ -13,6 +13,7 @@ from agv2.app.settings import Settings, load_settings
 from agv2.backtest.replay import ReplayResult, replay
 from agv2.core.bars import Bars
 from agv2.data.bars_file import write_bars
+from agv2.decision.observation import BOOK_FIELDS
 from agv2.models.masked_model import MaskedModel
 from agv2.models.normalizer import Normalizer
 from agv2.models.policy import PolicyNetwork
@@ -50,7 +51,7 @@ def decide(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Path
         model = MaskedModel(market.features.values.shape[1], settings.encoder)
         encoder = FoldEncoder(normalizer, PretrainedEncoder(settings.encoder, model.eval()))
         (tape,) = make_tapes([market], [N_BARS], encoder)
-        policy = TorchPolicy(PolicyNetwork(tape.market_rows.shape[1] + 11, 15))
+        policy = TorchPolicy(PolicyNetwork(tape.market_rows.shape[1] + len(BOOK_FIELDS), 15))
         return market, encoder, tape.market_rows, replay([tape.slice(TEST.start, TEST.stop)], policy, [1e5])
 
     return path

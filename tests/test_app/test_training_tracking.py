@@ -12,7 +12,7 @@ import pytest
 
 from agv2.app.run import run
 from agv2.app.run_plan import RunRequest
-from agv2.app.training_tracking import EXPERIMENT, TrainingTracker, open_tracker, tracked_training
+from agv2.app.training_tracking import EXPERIMENT, POLICY_EXPERIMENT, TrainingTracker, open_tracker, tracked_training
 from agv2.core.errors import ConfigError
 from agv2.models import linear_start
 from agv2.models.pretraining import PretrainedEncoder, pretrain
@@ -199,6 +199,24 @@ def test_a_run_tells_the_encoder_of_each_fold(
     assert (run.info.run_name, run.info.status) == ("fold 1 of 1: encoder", "FINISHED")
     assert run.data.params["symbols"] == "TREND"
     assert {"selection/quantiles", "score/quantiles", "baseline/quantiles"} <= set(run.data.metrics)
+
+
+def test_a_policy_is_told_with_every_term_of_its_reward_and_no_point_twice(tmp_path: Path) -> None:
+    needs_mlflow()
+    tracker = open_tracker(environment(f"sqlite:///{tmp_path / 'mlflow.db'}"), CLOCK, POLICY_EXPERIMENT)
+    assert tracker is not None
+    curve = [{"step": 256.0 * k, "reward": 0.1 * k, "reward/drawdown": -0.1} for k in range(1, 4)]
+    with tracked_training(tracker, "policy of seed 7", {"policy": {"gamma": 0.9}}, print) as tracked:
+        assert tracked is not None
+        tracked.learning(curve[1:2])
+        tracked.learning(curve)  # as after a resume: the first was told by nobody
+        tracked.facts({"validation_sharpe_per_bar": 0.2}, 512)
+    client = tracker.client
+    assert client.get_experiment(tracker.experiment_id).name == POLICY_EXPERIMENT
+    (run,) = client.search_runs([tracker.experiment_id])
+    assert run.data.params == {"policy.gamma": "0.9"}
+    assert sorted(metric.step for metric in client.get_metric_history(run.info.run_id, "reward")) == [256, 512, 768]
+    assert {"reward", "reward/drawdown", "validation_sharpe_per_bar"} == set(run.data.metrics)
 
 
 def test_a_run_whose_server_is_down_begins_nothing(

@@ -31,7 +31,7 @@ def test_it_answers_as_the_policy_whose_weights_it_copied(net_arch: list[int] | 
     ours = PolicyNetwork.from_state(theirs.state_dict())
     observation = torch.randn(50, N_OBSERVATIONS)
     with torch.inference_mode():
-        logits, value = ours(observation)
+        logits, value = ours(torch.cat([observation, torch.ones(50, 3)], dim=1))  # every position is permitted
         distribution = theirs.get_distribution(observation)
         assert isinstance(distribution, MultiCategoricalDistribution)
         expected = torch.cat([one.logits for one in distribution.distribution], dim=-1)
@@ -40,6 +40,23 @@ def test_it_answers_as_the_policy_whose_weights_it_copied(net_arch: list[int] | 
         torch.testing.assert_close(logits, expected)
         torch.testing.assert_close(value, theirs.predict_values(observation)[:, 0])
     assert logits.shape == (50, 15)
+
+
+def test_a_refused_position_is_never_the_likeliest_and_nothing_else_moves() -> None:
+    network = PolicyNetwork.from_state(_mlp_policy([8]).state_dict())
+    assert network.n_observations == N_OBSERVATIONS + 3
+    seen = 3.0 * torch.randn(400, N_OBSERVATIONS)
+    with torch.inference_mode():
+        free = network(torch.cat([seen, torch.ones(400, 3)], dim=1))
+        for refused in range(3):
+            permitted = torch.ones(400, 3)
+            permitted[:, refused] = 0.0
+            found = network(torch.cat([seen, permitted], dim=1))
+            others = [column for column in range(15) if column != refused]
+            assert torch.equal(found.logits[:, others], free.logits[:, others])
+            assert torch.equal(found.value, free.value)
+            assert (found.logits[:, :3].argmax(dim=1) != refused).all()
+            assert (free.logits[:, :3].argmax(dim=1) == refused).any(), "it would have been chosen"
 
 
 def test_weights_are_copied_and_not_shared() -> None:

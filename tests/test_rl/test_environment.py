@@ -3,6 +3,8 @@ import pytest
 from gymnasium.utils.env_checker import check_env as check_gymnasium
 from stable_baselines3.common.env_checker import check_env as check_sb3
 
+from agv2.decision.actions import snap_actions
+from agv2.rl.action_spaces import ActionKind
 from agv2.rl.environment import TradingEnv
 from agv2.rl.episodes import Span
 from tests.rl_settings import small_config
@@ -11,14 +13,30 @@ from tests.tapes import a_tape, costs, limits, walk
 PAID = costs(half_spread_frac=2e-4, slippage_frac=1e-4)
 
 
-def an_env(episode_bars: int = 50) -> TradingEnv:
+def an_env(episode_bars: int = 50, kind: ActionKind = "discrete") -> TradingEnv:
     tape = a_tape(walk(400, gap=0.002), costs=PAID)
-    return TradingEnv([tape], [Span(0, 0, 399)], small_config(episode_bars=episode_bars), 100_000.0)
+    return TradingEnv([tape], [Span(0, 0, 399)], small_config(episode_bars=episode_bars), 100_000.0, kind)
 
 
-def test_it_passes_both_checkers_without_a_warning() -> None:
-    check_gymnasium(an_env(), skip_render_check=True)  # warnings are errors in this suite
-    check_sb3(an_env(), warn=True)
+@pytest.mark.parametrize("kind", ["discrete", "continuous"])
+def test_it_passes_both_checkers_without_a_warning(kind: ActionKind) -> None:
+    check_gymnasium(an_env(kind=kind), skip_render_check=True)  # warnings are errors in this suite
+    check_sb3(an_env(kind=kind), warn=True)
+
+
+def test_the_continuous_twin_lives_the_same_life() -> None:
+    discrete, continuous = an_env(), an_env(kind="continuous")
+    rng = np.random.default_rng(5)
+    ended = True
+    for seed in range(200):
+        if ended:
+            assert (discrete.reset(seed=seed)[0] == continuous.reset(seed=seed)[0]).all()
+        written = rng.uniform(-1.0, 1.0, 4).astype(np.float32)
+        choices = snap_actions(written[np.newaxis].astype(np.float64))[0]
+        ours, theirs = discrete.step(choices), continuous.step(written)
+        assert (ours[0] == theirs[0]).all()
+        assert ours[1:] == theirs[1:]
+        ended = ours[2] or ours[3]
 
 
 def test_the_same_seed_begins_the_same_episodes() -> None:

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from agv2.backtest.tape import MarketTape
+from agv2.decision.action_mask import PERMISSION_FIELDS
 from agv2.decision.actions import ACTION_NVEC
 from agv2.decision.observation import BOOK_FIELDS
 from agv2.rl.config import HindsightConfig
@@ -46,8 +47,7 @@ def test_what_foretells_the_next_bar_is_found_however_small_its_unit() -> None:
     assert not taught.abstains
     assert taught.evidence.t_value > 4.0
     assert taught.evidence.steps in (20, 40, 80)
-    mean, factor = input_scaling([tape], SPANS)
-    inputs = side_inputs([tape], mean, factor)
+    inputs = side_inputs([tape], input_scaling([tape], SPANS))
     with torch.inference_mode():
         chosen = side_log_probs(taught.network, inputs.rows[1_700:], inputs.book[1_700:]).numpy().argmax(axis=-1)
     wished = np.array([0.0, 1.0, -1.0])[chosen[:-1, 0]]
@@ -107,8 +107,7 @@ def test_no_bar_after_the_spans_is_read() -> None:
 
 def test_log_probabilities_are_those_of_the_network_on_the_same_observation() -> None:
     tape = a_market(0.4)
-    mean, factor = input_scaling([tape], SPANS)
-    inputs = side_inputs([tape], mean, factor)
+    inputs = side_inputs([tape], input_scaling([tape], SPANS))
     network = untaught_network(4 + len(BOOK_FIELDS), (16, 8), 3)
     with torch.no_grad():
         network.action_net.weight.normal_()
@@ -118,5 +117,6 @@ def test_log_probabilities_are_those_of_the_network_on_the_same_observation() ->
         book[BOOK_FIELDS.index("volatility")] = inputs.book[100, 0]
         book[BOOK_FIELDS.index("side")] = sign
         book[BOOK_FIELDS.index("exposure")] = sign * inputs.book[100, 1]
+        book[-len(PERMISSION_FIELDS) :] = 1.0
         logits = network(torch.cat([inputs.rows[100], book])[None]).logits[0, : ACTION_NVEC[0]]
         torch.testing.assert_close(found[held], logits.log_softmax(dim=0), atol=1e-6, rtol=1e-5)

@@ -3,17 +3,24 @@ import pytest
 import torch
 from stable_baselines3 import PPO
 
+from agv2.backtest.replay import replay
+from agv2.backtest.simulator import BatchSimulator
+from agv2.core.arrays import Float32Array
 from agv2.core.errors import ShapeError
+from agv2.decision.decider import PolicyOutput
+from agv2.decision.observation import BOOK_FIELDS
+from agv2.decision.planner import PlanReason
 from agv2.models.policy import PolicyNetwork
 from agv2.rl.episodes import Span
 from agv2.rl.policy_adapter import TorchPolicy, ensemble_network, policy_network
 from agv2.rl.trading_policy import TradingActorCritic
 from agv2.rl.vec_env import TradingVecEnv
 from tests.rl_settings import small_config
-from tests.tapes import a_tape, walk
+from tests.tapes import a_tape, limits, walk
 
-SIZE = 6 + 11
+SIZE = 6 + len(BOOK_FIELDS)
 ROWS = np.random.default_rng(0).normal(size=(200, SIZE)).astype(np.float32)
+ROWS[:, -3:] = 1.0  # every position is permitted
 
 
 def a_model(seed: int = 0) -> PPO:
@@ -54,6 +61,50 @@ def test_a_row_alone_is_answered_as_among_others() -> None:
         alone = policy.act(ROWS[[i]])
         assert alone.actions.tolist() == [together.actions[i].tolist()]
         assert alone.entropy[0] == pytest.approx(together.entropy[i], abs=1e-5)
+
+
+LIMITED = limits(daily_loss_frac=0.006, min_hold_bars=3, cooldown_bars=2)
+
+
+def restless_network() -> PolicyNetwork:
+    """Wants another position every few bars, whatever is permitted."""
+    network = a_network(2)
+    with torch.no_grad():
+        network.action_net.weight.mul_(4.0)
+    return network
+
+
+def test_a_shipped_policy_never_wishes_what_is_refused() -> None:
+    """The risk layer changes nothing of a masked policy's wishes, in the replay as in the batch simulator."""
+    tape = a_tape(walk(600, sigma=0.006), params=LIMITED)
+    network = restless_network()
+    result = replay([tape], TorchPolicy(network), [1e5])
+    reasons = {PlanReason(decision.plan.reason) for _, _, decision in result.decisions}
+    assert reasons == {PlanReason.AS_WISHED, PlanReason.HOLD, PlanReason.DAILY_LOSS}
+    assert all(decision.action.side == decision.plan.side for _, _, decision in result.decisions)
+    halted = [decision for _, _, decision in result.decisions if decision.plan.reason == PlanReason.DAILY_LOSS]
+    assert len(halted) > 5
+    assert {decision.action.side for decision in halted} == {0}
+
+    simulator, start = BatchSimulator([tape], 1, 1e5), np.zeros(1, dtype=np.int64)
+    simulator.reset(start, start, start, start + tape.bars.size - 1)
+    for _, _, decision in result.decisions:
+        assert (simulator.observations[0] == decision.observation).all()
+        simulator.step(TorchPolicy(network).act(simulator.observations).actions)
+
+
+def test_without_the_mask_the_same_network_wishes_much_that_is_refused() -> None:
+    network = restless_network()
+
+    class Unmasked:
+        def act(self, observations: Float32Array) -> PolicyOutput:
+            free = observations.copy()
+            free[:, -3:] = 1.0
+            return TorchPolicy(network).act(free)
+
+    result = replay([a_tape(walk(600, sigma=0.006), params=LIMITED)], Unmasked(), [1e5])
+    refused = [decision for _, _, decision in result.decisions if decision.action.side != decision.plan.side]
+    assert {PlanReason.MIN_HOLD, PlanReason.COOLDOWN, PlanReason.DAILY_LOSS} <= {each.plan.reason for each in refused}
 
 
 def test_a_copy_of_the_weights_does_not_train_on() -> None:

@@ -20,12 +20,19 @@ def a_policy() -> TradingActorCritic:
     return policy
 
 
-def rows(side: float = 0.0, halted: float = 0.0, n: int = 1) -> torch.Tensor:
+def rows(side: float = 0.0, permitted: tuple[int, ...] = (0, 1, 2), n: int = 1) -> torch.Tensor:
     observations = torch.zeros(n, SIZE)
     observations[:, :4] = torch.tensor([0.3, -1.0, 0.5, 2.0])
     observations[:, 4 + BOOK_FIELDS.index("side")] = side
-    observations[:, 4 + BOOK_FIELDS.index("halted")] = halted
+    for position in permitted:
+        observations[:, SIZE - 3 + position] = 1.0
     return observations
+
+
+def heads_of(policy: TradingActorCritic, shown: torch.Tensor) -> torch.Tensor:
+    """Log-probabilities before any mask."""
+    with torch.no_grad():
+        return head_log_probs(policy.action_net(policy.mlp_extractor.forward_actor(shown[:, :-3])))
 
 
 def test_each_head_is_a_distribution_and_the_missing_fourth_position_is_impossible() -> None:
@@ -38,36 +45,62 @@ def test_each_head_is_a_distribution_and_the_missing_fourth_position_is_impossib
 
 
 @pytest.mark.parametrize(
-    ("side", "halted", "position", "position_counts", "rest_counts"),
+    ("side", "position", "rest_counts"),
     [
-        (0.0, 0.0, 1, True, True),  # opens
-        (1.0, 0.0, 2, True, True),  # turns
-        (-1.0, 0.0, 1, True, True),
-        (1.0, 0.0, 1, True, False),  # keeps
-        (-1.0, 0.0, 2, True, False),
-        (1.0, 0.0, 0, True, False),  # leaves
-        (0.0, 0.0, 0, True, False),
-        (0.0, 1.0, 1, False, False),  # halted: nothing is read
+        (0.0, 1, True),  # opens
+        (1.0, 2, True),  # turns
+        (-1.0, 1, True),
+        (1.0, 1, False),  # keeps
+        (-1.0, 2, False),
+        (1.0, 0, False),  # leaves
+        (0.0, 0, False),
     ],
 )
-def test_only_choices_that_have_an_effect_count(
-    side: float, halted: float, position: int, position_counts: bool, rest_counts: bool
-) -> None:
-    policy, shown = a_policy(), rows(side, halted)
+def test_only_choices_that_have_an_effect_count(side: float, position: int, rest_counts: bool) -> None:
+    policy, shown = a_policy(), rows(side)
     action = torch.tensor([[position, 2, 0, 3]])
     with torch.no_grad():
         _, found, _ = policy.evaluate_actions(shown, action)
-        latent = policy.mlp_extractor.forward_actor(shown)
-        heads = head_log_probs(policy.action_net(latent))[0]
-    expected = heads[0, position] * position_counts + (heads[1, 2] + heads[2, 0] + heads[3, 3]) * rest_counts
+    heads = heads_of(policy, shown)[0]
+    expected = heads[0, position] + (heads[1, 2] + heads[2, 0] + heads[3, 3]) * rest_counts
     assert found.item() == pytest.approx(float(expected), abs=1e-5)
+
+
+@pytest.mark.parametrize("side", [0.0, 1.0])
+@pytest.mark.parametrize("permitted", [(0,), (1,), (0, 1), (0, 2)])
+def test_what_is_refused_is_never_chosen_and_the_rest_share_its_probability(
+    side: float, permitted: tuple[int, ...]
+) -> None:
+    policy, shown = a_policy(), rows(side, permitted, n=4_000)
+    with torch.no_grad():
+        actions, _, log_prob = policy(shown)
+        _, evaluated, entropy = policy.evaluate_actions(shown, actions)
+        likeliest = policy(shown[:1], deterministic=True)[0][0, 0]
+        by_sb3 = policy.predict(shown[:50].numpy(), deterministic=False)[0][:, 0]
+    assert set(actions[:, 0].tolist()) == set(by_sb3.tolist()) == set(permitted)
+    assert likeliest.item() in permitted
+    free = heads_of(policy, shown[:1])[0]
+    chances = free[0, list(permitted)].exp() / free[0, list(permitted)].exp().sum()
+    for position, chance in zip(permitted, chances, strict=True):
+        assert (actions[:, 0] == position).float().mean() == pytest.approx(float(chance), abs=0.03)
+    assert torch.equal(log_prob, evaluated)
+    assert torch.isfinite(entropy).all()
+    if permitted == (0,):
+        assert log_prob.abs().max() == 0.0, "where nothing can be chosen, nothing is learnt from the choice"
+
+
+def test_permissions_change_what_is_chosen_and_nothing_that_the_network_reads() -> None:
+    policy = a_policy()
+    with torch.no_grad():
+        free, forced = (policy.predict_values(rows(0.0, permitted)) for permitted in ((0, 1, 2), (0,)))
+    assert torch.equal(free, forced)
 
 
 def test_samples_follow_the_probabilities() -> None:
     policy, shown = a_policy(), rows(n=40_000)
     with torch.no_grad():
         actions, _, log_prob = policy(shown)
-        probabilities = head_log_probs(policy.action_net(policy.mlp_extractor.forward_actor(shown[:1]))).exp()[0]
+        probabilities = heads_of(policy, shown[:1]).exp()[0]
         _, evaluated, _ = policy.evaluate_actions(shown, actions)
     for head, choices in enumerate(ACTION_NVEC):
         counts = torch.bincount(actions[:, head], minlength=choices) / len(actions)

@@ -6,6 +6,7 @@ import pytest
 from agv2.backtest.simulator import BatchSimulator
 from agv2.core.arrays import BoolArray, Float32Array, IntArray
 from agv2.decision.actions import ACTION_NVEC
+from agv2.decision.observation import BOOK_FIELDS
 from agv2.rl.episodes import Span
 from agv2.rl.vec_env import TradingVecEnv
 from tests.rl_settings import small_config
@@ -52,7 +53,7 @@ def test_books_run_on_as_new_episodes_and_hand_over_their_last_observation() -> 
             assert info["episode"]["l"] == lengths[book] <= 50
             assert info["episode"]["r"] == pytest.approx(returns[book], abs=1e-4)
             assert not np.array_equal(info["terminal_observation"], shown[book])
-            assert shown[book, -10] == 0.0, "the new book is flat"
+            assert shown[book, 6 + BOOK_FIELDS.index("side")] == 0.0, "the new book is flat"
             lengths[book], returns[book] = 0, 0.0
     assert finished > 16 * 3
 

@@ -36,6 +36,7 @@ from agv2.models.training_rows import TrainingSeries, validation_starts
 
 __all__ = [
     "FoldEncoder",
+    "Report",
     "fit_encoder",
     "linear_inputs",
     "make_tapes",

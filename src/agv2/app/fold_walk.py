@@ -5,26 +5,23 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from agv2.app.cross_fitting import cross_fitted_outputs
-from agv2.app.embedding_cache import EmbeddingCache
 from agv2.app.encoder_stages import cross_fit_stage, encoder_stage, encoder_works
-from agv2.app.fold_training import FoldEncoder, make_tapes, observation_layout
+from agv2.app.fold_tapes import policy_tapes, traded_rows, unseen_tapes
+from agv2.app.fold_training import FoldEncoder
 from agv2.app.policy_fitting import fit_policy
 from agv2.app.policy_sizing import fold_edge, sized
 from agv2.app.progress import RunProgress, StageWork
 from agv2.app.run_plan import RunPlan
 from agv2.app.run_store import RunStore
 from agv2.backtest.config import RunProfile
-from agv2.backtest.replay import replay
 from agv2.backtest.run_files import RunRows
-from agv2.backtest.stitching import fold_rows
 from agv2.backtest.tape import MarketTape
 from agv2.backtest.walk_forward import Fold
 from agv2.models.head_scores import HeadScore
 from agv2.models.policy import PolicyNetwork
 from agv2.risk.kelly import EdgeEstimate
-from agv2.rl.policy_adapter import TorchPolicy, ensemble_network
-from agv2.utils.environment import load_environment
+from agv2.rl.policy_adapter import ensemble_network
+from agv2.utils.seeding import spawn_seed
 
 __all__ = ["FoldFacts", "Walked", "stages_of", "walk"]
 
@@ -77,7 +74,8 @@ def walk(plan: RunPlan, store: RunStore, progress: RunProgress) -> Walked:
         done = store.load_rows(key)
         if done is None:
             with progress.stage(f"{name}: out of sample"):
-                done = _trade(plan, int(key), own, encoder, policy, facts_of_fold.edge, money, progress)
+                tapes = sized(unseen_tapes(plan, own, encoder, progress.note), facts_of_fold.edge, plan.kelly_fraction)
+                done = traded_rows(plan, int(key), tapes, policy, money, progress.update)
             store.save_rows(key, done)
             store.add_seconds(progress.seconds)
         else:
@@ -143,9 +141,10 @@ def _train(
         if stored is None:
             with progress.stage(label):
                 if tapes is None:
-                    tapes = _policy_tapes(plan, folds, encoder, others, progress)
+                    tapes = policy_tapes(plan, folds, encoder, others, progress.note)
                 checkpoints = store.folder(key) / f"policy_{number}_unfinished"
-                stored = fit_policy(plan, tapes, folds, f"policy {key} {number}", checkpoints, progress.update)
+                seed = spawn_seed(plan.request.seed, f"policy {key} {number}")
+                stored = fit_policy(plan, tapes, folds, seed, checkpoints, progress.update)[:2]
             store.save_policy(key, number, *stored)
             shutil.rmtree(checkpoints, ignore_errors=True)
             store.add_seconds(progress.seconds)
@@ -156,52 +155,10 @@ def _train(
     policy, edge = ensemble_network(policies), store.load_edge(key)
     if plan.kelly_fraction > 0.0 and edge is None:
         with progress.stage(_edge_stage(name)):
-            tapes = tapes or _policy_tapes(plan, folds, encoder, others, progress)
+            tapes = tapes or policy_tapes(plan, folds, encoder, others, progress.note)
             edge = fold_edge(plan, tapes, folds, policy, progress.update)
         store.save_edge(key, edge)
         store.add_seconds(progress.seconds)
     elif plan.kelly_fraction > 0.0:
         progress.skip(_edge_stage(name))
     return encoder, policy, FoldFacts(encoder.pretrained.scores, losses, tuple(policy_facts), edge)
-
-
-def _policy_tapes(
-    plan: RunPlan, folds: Sequence[Fold], encoder: FoldEncoder, others: Sequence[FoldEncoder], progress: RunProgress
-) -> list[MarketTape]:
-    """What policies are trained on and chosen by: the fold's embeddings, predictions of encoders of other blocks."""
-    blocks, cache = plan.blocks_of(folds), _embedding_cache(progress)
-    outputs = cross_fitted_outputs(plan.markets, folds, encoder, blocks, others, cache)
-    return [
-        market.tape(fold.train_hi, said.rows()) for market, fold, said in zip(plan.markets, folds, outputs, strict=True)
-    ]
-
-
-def _embedding_cache(progress: RunProgress) -> EmbeddingCache:
-    environment = load_environment()
-    return EmbeddingCache(environment.embedding_cache, environment.embedding_cache_bytes, progress.note)
-
-
-def _trade(
-    plan: RunPlan,
-    number: int,
-    folds: Sequence[Fold],
-    encoder: FoldEncoder,
-    policy: PolicyNetwork,
-    edge: EdgeEstimate | None,
-    money: Mapping[str, float],
-    progress: RunProgress,
-) -> RunRows:
-    """The fold's test bars, traded by the shared decision path."""
-    whole = make_tapes(plan.markets, [fold.test_hi for fold in folds], encoder, _embedding_cache(progress))
-    own = [tape.slice(fold.test_lo, fold.test_hi) for tape, fold in zip(whole, folds, strict=True)]
-    tapes = sized(own, edge, plan.kelly_fraction)
-    longest = max(tape.bars.size for tape in tapes)
-    result = replay(
-        tapes,
-        TorchPolicy(policy),
-        [money[tape.symbol] for tape in tapes],
-        lambda done: progress.update(done / longest),
-    )
-    first, stop = observation_layout(plan.settings.encoder).slices()["regime"]
-    regimes = {tape.symbol: tape.market_rows[:, first:stop].astype(float) for tape in tapes}
-    return fold_rows(number, result, regimes)

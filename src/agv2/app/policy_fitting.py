@@ -3,22 +3,37 @@
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from agv2.app.fold_training import Report, observation_layout
 from agv2.app.run_plan import RunPlan
+from agv2.app.training_tracking import TrackedTraining
 from agv2.backtest.tape import MarketTape
 from agv2.backtest.walk_forward import Fold
 from agv2.core.errors import DataError
 from agv2.models.policy import PolicyNetwork
+from agv2.rl.callbacks import ValidationPoint
 from agv2.rl.episodes import Span
 from agv2.rl.policy_adapter import TorchPolicy
 from agv2.rl.training import train_policy
 from agv2.rl.validation import score_policy
-from agv2.utils.seeding import spawn_seed
 
-__all__ = ["fit_policy", "in_pieces", "policy_spans"]
+__all__ = ["FittedPolicy", "fit_policy", "in_pieces", "policy_spans"]
 
 _VALIDATION_FRAC = 0.15
+
+
+class FittedPolicy(NamedTuple):
+    """One policy and how it came about."""
+
+    network: PolicyNetwork
+    facts: dict[str, float]
+    """`steps`, `best_step`, `train_sharpe_per_bar`, `validation_sharpe_per_bar`, `abstains` (0 or 1) and what
+    cross-validation on the training bars said: `left_out_sharpe_per_bar`, `left_out_t`."""
+    curve: tuple[Mapping[str, float], ...]
+    """The learning curve: `step`, `reward` with its terms, `drawdown`, and what the algorithm says."""
+    looks: tuple[ValidationPoint, ...]
+    """At the validation block."""
 
 
 def policy_spans(plan: RunPlan, folds: Sequence[Fold]) -> tuple[list[Span], list[Span]]:
@@ -60,29 +75,29 @@ def fit_policy(
     plan: RunPlan,
     tapes: Sequence[MarketTape],
     folds: Sequence[Fold],
-    stream: str,
+    seed: int,
     checkpoints: Path | None,
     report: Report,
-) -> tuple[PolicyNetwork, dict[str, float]]:
+    tracked: TrackedTraining | None = None,
+) -> FittedPolicy:
     """One policy, chosen on a block at the end of its training bars that it is not trained on.
 
     Args:
         plan: the run.
         tapes: the markets up to the end of their training bars.
         folds: of each market.
-        stream: name of the seed's stream.
+        seed: of its training.
         checkpoints: directory to resume from; None for no checkpoints.
         report: progress.
-
-    Returns:
-        The policy, and `steps`, `best_step`, `train_sharpe_per_bar`, `validation_sharpe_per_bar`, `abstains` (0 or 1)
-        and what cross-validation on the training bars said: `left_out_sharpe_per_bar`, `left_out_t`.
+        tracked: told the learning curve, then the facts.
     """
     train, validation = policy_spans(plan, folds)
 
     def on_update(step: int, total: int, stats: Mapping[str, float]) -> None:
         reward, drawdown = stats.get("reward", float("nan")), stats.get("drawdown", float("nan"))
         report(step / total, f"reward {reward:+.4f}, drawdown {drawdown:.1%}")
+        if tracked is not None:
+            tracked.learning([{"step": step, **stats}])
 
     config = plan.settings.rl_policy
     if config.hindsight is not None and not plan.profile.may_abstain:
@@ -93,7 +108,7 @@ def fit_policy(
         validation,
         config,
         plan.profile.policy_steps,
-        spawn_seed(plan.request.seed, stream),
+        seed,
         plan.initial_equity,
         on_update,
         checkpoints,
@@ -115,4 +130,7 @@ def fit_policy(
             "left_out_sharpe_per_bar": trained.evidence.sharpe_per_bar,
             "left_out_t": trained.evidence.t_value,
         }
-    return network, facts
+    if tracked is not None:
+        tracked.learning(trained.curve)
+        tracked.facts(facts, trained.best.step)
+    return FittedPolicy(network, facts, trained.curve, trained.validation)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from agv2.app.fold_training import observation_layout
+from agv2.app.fold_training import FoldEncoder, observation_layout
 from agv2.app.fold_walk import FoldFacts, Walked
 from agv2.app.policy_sizing import sizing_note
 from agv2.app.progress import RunProgress
@@ -28,10 +28,12 @@ from agv2.backtest.summary import HeadScore, Summary, write_summary
 from agv2.backtest.trial_ledger import TrialCount, TrialLedger
 from agv2.core.orders import Fill
 from agv2.models.head_scores import MEASURES, beats
+from agv2.models.policy import PolicyNetwork
+from agv2.risk.kelly import EdgeEstimate
 from agv2.rl.export import export_bundle
 from agv2.utils.seeding import spawn_generators
 
-__all__ = ["RunOutcome", "RunStart", "Trials", "write_results"]
+__all__ = ["RunOutcome", "RunStart", "Trials", "baseline_rows", "write_bundle", "write_results"]
 
 VOLATILITY_TARGETED = "volatility_targeted_buy_and_hold"
 
@@ -92,18 +94,20 @@ def write_results(
         stitched = stitch(walked.rows)
         calendars = {market.bars.symbol: market.instrument.calendar for market in plan.markets}
         found = evaluate(stitched, calendars)
-        baseline_rows = {name: _baseline(name, plan) for name in BASELINES}
-        baselines = {name: evaluate(each, calendars) for name, each in baseline_rows.items()}
+        baseline_books = {name: baseline_rows(name, plan) for name in BASELINES}
+        baselines = {name: evaluate(each, calendars) for name, each in baseline_books.items()}
         rng = spawn_generators(plan.request.seed, "evidence")["evidence"]
         hold, resamples = baselines[VOLATILITY_TARGETED].oos, plan.settings.backtest.bootstrap_resamples
         judgement = judge(found.oos, hold, count, rng, resamples)
         plan.settings.save(out / "config")
         (out / "oos").mkdir(exist_ok=True)
         write_run_rows(stitched, out / "oos")
-        write_report_inputs(plan, stitched, found, baseline_rows, judgement)
+        write_report_inputs(plan, stitched, found, baseline_books, judgement)
         write_fold_facts(plan, walked)
     with progress.stage("bundle"):
-        _write_bundle(plan, walked)
+        whole = plan.profile.bundle == "retrain"
+        trained_on = "every bar of the run" if whole else "the training bars of the last fold"
+        write_bundle(plan, out / "bundle", walked.encoder, walked.policy, trained_on, walked.edge)
     with progress.stage("report"):
         trials.ledger.record(plan.trial, found.oos.days, found.oos.returns, judgement.excess_returns)
         _write_provenance(plan, walked.facts, trials, start)
@@ -114,7 +118,7 @@ def write_results(
     return RunOutcome.read(out)
 
 
-def _baseline(name: str, plan: RunPlan) -> RunRows:
+def baseline_rows(name: str, plan: RunPlan) -> RunRows:
     """A baseline over all test folds of every market, each book starting with its share."""
     fills: list[tuple[str, Fill]] = []
     equity: list[EquityRow] = []
@@ -197,26 +201,40 @@ def _head_means(facts: Sequence[FoldFacts]) -> dict[str, HeadScore]:
     return means
 
 
-def _write_bundle(plan: RunPlan, walked: Walked) -> None:
-    """The models for paper and live. A bundle appears whole or not at all, so one that is there is kept."""
-    directory = plan.request.out / "bundle"
+def write_bundle(
+    plan: RunPlan,
+    directory: Path,
+    encoder: FoldEncoder,
+    policy: PolicyNetwork,
+    trained_on: str,
+    edge: EdgeEstimate | None,
+) -> None:
+    """The models for paper and live. A bundle appears whole or not at all, so one that is there is kept.
+
+    Args:
+        plan: the run.
+        directory: of the bundle.
+        encoder: and its normaliser.
+        policy: one, or an ensemble as one.
+        trained_on: which bars, in words a person understands.
+        edge: of the policy; None where none was estimated.
+    """
     if directory.is_dir():
         return
-    whole = plan.profile.bundle == "retrain"
     export_bundle(
         directory,
         symbols=[market.bars.symbol for market in plan.markets],
         asset_classes=[market.asset_class for market in plan.markets],
         timeframe=plan.markets[0].bars.timeframe.name,
-        trained_on="every bar of the run" if whole else "the training bars of the last fold",
+        trained_on=trained_on,
         columns=plan.markets[0].features.columns,
-        normalizer=walked.encoder.normalizer,
-        pretrained=walked.encoder.pretrained,
+        normalizer=encoder.normalizer,
+        pretrained=encoder.pretrained,
         layout=observation_layout(plan.settings.encoder),
-        policy=walked.policy,
+        policy=policy,
         config_digest=plan.trial.config_digest,
         kelly_fraction=plan.kelly_fraction,
-        edge=walked.edge,
+        edge=edge,
     )
 
 

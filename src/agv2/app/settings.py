@@ -59,7 +59,7 @@ class Settings:
         """
         used: dict[str, BaseModel] = {
             "encoder": self.encoder.in_effect,
-            "rl_policy": self.rl_policy,
+            "rl_policy": self.rl_policy.in_effect,
             "risk": self.risk.active,
             "profile": self.backtest.profiles[profile],  # type: ignore[index]  # one of the five names
             "backtest": self.backtest.model_copy(update={"profiles": {}}),

@@ -9,7 +9,7 @@ import logging
 import os
 import socket
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -21,9 +21,10 @@ from agv2.utils.clock import Clock
 from agv2.utils.environment import Environment
 from agv2.utils.logging_config import hide_secrets
 
-__all__ = ["TrackedTraining", "TrainingTracker", "open_tracker", "tracked_training"]
+__all__ = ["POLICY_EXPERIMENT", "TrackedTraining", "TrainingTracker", "open_tracker", "tracked_training"]
 
 EXPERIMENT = "agv2 encoder"
+POLICY_EXPERIMENT = "agv2 policy"
 _KEY = "MLFLOW_TRACKING_URI"
 _PATIENCE_S = 5
 _PORTS = {"http": 80, "https": 443, "postgresql": 5432, "mysql": 3306, "mssql": 1433}
@@ -86,6 +87,17 @@ class TrackedTraining:
         baselines = {f"baseline/{score.head}": score.baseline for score in pretrained.scores}
         steps = {"steps": float(pretrained.steps), "best_step": float(pretrained.best_step)}
         self._log({**scores, **baselines, **steps}, pretrained.best_step)
+
+    def learning(self, curve: Sequence[Mapping[str, float]]) -> None:
+        """Tell points of a policy's learning curve, those that were told before excepted."""
+        for point in curve:
+            if (step := int(point["step"])) not in self.told:
+                self.told.add(step)
+                self._log({name: value for name, value in point.items() if name != "step"}, step)
+
+    def facts(self, facts: Mapping[str, float], step: int) -> None:
+        """Tell what is known of a trained policy."""
+        self._log(facts, step)
 
     def end(self, status: str) -> None:
         """Close the run: `FINISHED`, `FAILED` or `KILLED`."""
@@ -151,7 +163,7 @@ def tracked_training(
         tracked.end(ending)
 
 
-def open_tracker(environment: Environment, clock: Clock) -> TrainingTracker | None:
+def open_tracker(environment: Environment, clock: Clock, experiment: str = EXPERIMENT) -> TrainingTracker | None:
     """The server or database that `MLFLOW_TRACKING_URI` names; None where the key is not set.
 
     Raises:
@@ -172,8 +184,8 @@ def open_tracker(environment: Environment, clock: Clock) -> TrainingTracker | No
         _require_reach(uri)
         with _quietly():
             client = MlflowClient(tracking_uri=uri)
-            found = client.get_experiment_by_name(EXPERIMENT)
-            experiment_id = client.create_experiment(EXPERIMENT) if found is None else found.experiment_id
+            found = client.get_experiment_by_name(experiment)
+            experiment_id = client.create_experiment(experiment) if found is None else found.experiment_id
     except Exception as error:  # noqa: BLE001 - databases, HTTP and MLflow each have their own
         problem = _reason(error)
     else:

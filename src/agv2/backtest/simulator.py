@@ -124,7 +124,7 @@ class BatchSimulator:
         self.costs[books] = self._tape_costs[tapes] if costs is None else costs
         _reset_books(
             books, tapes, first + self.starts[tapes], last + self.starts[tapes], self.initial_equity,
-            self._bars, self._volatility, self._market_rows, self._params,
+            self._bars, self._volatility, self._market_rows, self._markets, self._params,
             self.accounts, self.risks, self._places, self.observations,
         )  # fmt: skip
 
@@ -167,6 +167,7 @@ def _reset_books(
     bars: RecordArray,
     volatility: FloatArray,
     market_rows: Float32Array,
+    markets: RecordArray,
     params: RecordArray,
     accounts: RecordArray,
     risks: RecordArray,
@@ -189,8 +190,9 @@ def _reset_books(
         place["peak_equity"] = initial_equity
         place["worst_drawdown"] = 0.0
         write_observation(
-            observations[i], market_rows[at], account, risk, bar, volatility[at], read_params(params, tapes[k])
-        )
+            observations[i], market_rows[at], account, risk, AccountView(initial_equity, 0.0, 0), bar, volatility[at],
+            read_params(params, tapes[k]), read_market(markets, tapes[k]),
+        )  # fmt: skip
 
 
 @kernel
@@ -255,7 +257,10 @@ def _step_books(
         row["halted"] = is_halted(risk)
         row["terminated"] = after <= 0.0
         row["truncated"] = at >= place["end"] and after > 0.0
-        write_observation(observations[i], market_rows[at], book, risk, bar, volatility[at], limits)
+        write_observation(
+            observations[i], market_rows[at], book, risk, AccountView(after, 0.0, 0), bar, volatility[at],
+            limits, market,
+        )  # fmt: skip
 
 
 @kernel

@@ -32,7 +32,10 @@ class PolicyOutput(NamedTuple):
 
 
 class Policy(Protocol):
-    """Whoever evaluates the network: torch in research, ONNX Runtime in service."""
+    """Whoever evaluates the network: torch in research, ONNX Runtime in service.
+
+    An observation ends with `PERMISSION_FIELDS`; the networks themselves never choose a position that is refused.
+    """
 
     def act(self, observations: Float32Array) -> PolicyOutput:
         """Answer each row of `observations` (n, size), with no randomness."""
@@ -87,7 +90,7 @@ class Decider:
             The decision; its plan's order fills at the next open at the earliest.
         """
         observation = np.empty(market_row.size + len(BOOK_FIELDS), dtype=np.float32)
-        write_observation(observation, market_row, book, risk, bar, volatility, self.params)
+        write_observation(observation, market_row, book, risk, account, bar, volatility, self.params, self.market)
         output = self.policy.act(observation[np.newaxis])
         action = decode_action(*(int(choice) for choice in output.actions[0]))
         plan = plan_order(book, risk, account, action, bar, volatility, levels, self.params, self.market, order_id)

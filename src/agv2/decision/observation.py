@@ -6,9 +6,12 @@ from dataclasses import dataclass
 from agv2.core.account import Account, equity
 from agv2.core.arrays import Float32Array
 from agv2.core.bars import Bar
+from agv2.core.instruments import Market
 from agv2.core.jit import kernel
+from agv2.decision.action_mask import PERMISSION_FIELDS, is_permitted
 from agv2.risk.config import RiskParams
 from agv2.risk.limits import RiskState, is_halted
+from agv2.risk.position_sizer import AccountView
 
 __all__ = ["BOOK_FIELDS", "ObservationLayout", "write_observation"]
 
@@ -24,8 +27,12 @@ BOOK_FIELDS: tuple[str, ...] = (
     "daily_loss_used",
     "cooldown",
     "halted",
+    *PERMISSION_FIELDS,
 )
-"""The part of an observation that depends on the book, in order; what comes before it depends on the market."""
+"""The part of an observation that depends on the book, in order; what comes before it depends on the market.
+
+Permissions are last. Networks do not read them: they mask choices of position.
+"""
 
 _CLIP = 10.0
 
@@ -68,9 +75,11 @@ def write_observation(
     market_row: Float32Array,
     book: Account,
     risk: RiskState,
+    account: AccountView,
     bar: Bar,
     volatility: float,
     params: RiskParams,
+    market: Market,
 ) -> None:
     """Fill `out` with what the policy may know at the close of `bar`.
 
@@ -79,9 +88,11 @@ def write_observation(
         market_row: (market size,) embedding and head predictions at `bar`.
         book: the account after `bar`.
         risk: the account's limits after `bar`.
+        account: what the book must know of the rest of its account.
         bar: the bar that has just closed.
         volatility: causal per-bar volatility at `bar`, log return, > 0.
         params: limits.
+        market: grids and leverage.
 
     Known at: the close of `bar`.
     """
@@ -107,6 +118,9 @@ def write_observation(
     if params.cooldown_bars > 0 and book.bars_flat <= params.cooldown_bars:
         out[n + 9] = 1.0 - book.bars_flat / (params.cooldown_bars + 1.0)
     out[n + 10] = 1.0 if is_halted(risk) else 0.0
+    for position in range(len(PERMISSION_FIELDS)):
+        permitted = is_permitted(position, book, risk, account, bar, volatility, params, market)
+        out[n + 11 + position] = 1.0 if permitted else 0.0
 
 
 @kernel

@@ -3,11 +3,15 @@
 from collections.abc import Mapping
 from typing import NamedTuple, cast
 
+import torch
 from torch import Tensor, nn
 
 from agv2.core.errors import ShapeError
 
-__all__ = ["PolicyNetwork", "PolicyOutputs"]
+__all__ = ["PolicyNetwork", "PolicyOutputs", "only_permitted", "read_part"]
+
+_POSITIONS = 3
+_REFUSED = -1e9
 
 
 class PolicyOutputs(NamedTuple):
@@ -37,7 +41,7 @@ class PolicyNetwork(nn.Module):
     Parameter names are Stable-Baselines3's, so its `state_dict` loads as it is.
 
     Args:
-        n_observations: width of the observation.
+        n_observations: width of the observation, the permissions at its end included.
         n_logits: sum of the action's dimensions.
         policy: hidden widths before the logits.
         value: hidden widths before the value.
@@ -48,7 +52,7 @@ class PolicyNetwork(nn.Module):
     ) -> None:
         super().__init__()
         self.n_observations = n_observations
-        self.mlp_extractor = _Extractor(n_observations, policy, value)
+        self.mlp_extractor = _Extractor(n_observations - _POSITIONS, policy, value)
         self.action_net = nn.Linear(policy[-1], n_logits)
         self.value_net = nn.Linear(value[-1], 1)
 
@@ -65,7 +69,7 @@ class PolicyNetwork(nn.Module):
         try:
             policy, value = (_hidden_widths(own, f"mlp_extractor.{stack}") for stack in ("policy_net", "value_net"))
             network = cls(
-                n_observations=own["mlp_extractor.policy_net.0.weight"].shape[1],
+                n_observations=own["mlp_extractor.policy_net.0.weight"].shape[1] + _POSITIONS,
                 n_logits=own["action_net.weight"].shape[0],
                 policy=policy,
                 value=value,
@@ -79,10 +83,27 @@ class PolicyNetwork(nn.Module):
         return network.eval()
 
     def forward(self, observation: Tensor) -> PolicyOutputs:
-        """Action logits and value of each observation, (B, n_observations)."""
-        logits = self.action_net(self.mlp_extractor.policy_net(observation))
-        value = self.value_net(self.mlp_extractor.value_net(observation))
-        return PolicyOutputs(cast(Tensor, logits), cast(Tensor, value).squeeze(-1))
+        """Action logits and value of each observation, (B, n_observations); what is not permitted cannot be chosen."""
+        seen = read_part(observation)
+        logits = self.action_net(self.mlp_extractor.policy_net(seen))
+        value = self.value_net(self.mlp_extractor.value_net(seen))
+        return PolicyOutputs(only_permitted(cast(Tensor, logits), observation), cast(Tensor, value).squeeze(-1))
+
+
+def read_part(observation: Tensor) -> Tensor:
+    """(B, n - 3) what a network reads of observations (B, n): everything but the permissions at the end."""
+    return observation[:, :-_POSITIONS]
+
+
+def only_permitted(logits: Tensor, observation: Tensor) -> Tensor:
+    """The logits with those of positions that the limits refuse so low that nothing chooses them.
+
+    Args:
+        logits: (B, n_logits), the positions first.
+        observation: (B, n), of each position at the end whether it is permitted: 1 or 0.
+    """
+    position = logits[:, :_POSITIONS].masked_fill(observation[:, -_POSITIONS:] <= 0.0, _REFUSED)
+    return torch.cat([position, logits[:, _POSITIONS:]], dim=1)
 
 
 def _stack(inputs: int, widths: tuple[int, ...]) -> nn.Sequential:

@@ -1,15 +1,19 @@
-"""Exact resume: everything the rest of a training depends on, in one file."""
+"""Exact resume: everything the rest of a training depends on, in one file that is read only if no bit of it changed."""
 
 import hashlib
+import io
 import json
 import os
+import pickle
+import zipfile
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from stable_baselines3 import PPO
+from stable_baselines3 import PPO, SAC
 from stable_baselines3.common.callbacks import BaseCallback
 
 from agv2.backtest.tape import MarketTape
@@ -18,6 +22,7 @@ from agv2.models.array_bytes import arrays_from, npz_bytes
 from agv2.rl.callbacks import EvaluationCallback, ProgressCallback, ValidationPoint
 from agv2.rl.config import PolicyConfig
 from agv2.rl.episodes import Span
+from agv2.rl.learner_state import learner_state, restore_learner
 from agv2.rl.side_evidence import SideEvidence
 from agv2.rl.validation import SpanScore
 from agv2.rl.vec_env import TradingVecEnv
@@ -25,6 +30,8 @@ from agv2.rl.vec_env import TradingVecEnv
 __all__ = ["CheckpointCallback", "restore_checkpoint", "training_digest"]
 
 _CHECKPOINTS = 12  # a training, evenly spaced
+_SEAL_BYTES = hashlib.sha256().digest_size
+_LIBRARIES = ("agv2", "stable_baselines3", "torch")
 
 
 class CheckpointCallback(BaseCallback):
@@ -55,23 +62,20 @@ class CheckpointCallback(BaseCallback):
     def _on_rollout_start(self) -> None:
         if self.num_timesteps >= self._next:
             self._next += self._every
-            _write_atomically(self._path, self._contents())
+            _write_sealed(self._path, self._contents())
 
     def _on_step(self) -> bool:
         return True
 
     def _contents(self) -> dict[str, Any]:
         model = self.model
-        assert isinstance(model, PPO)
+        assert isinstance(model, PPO | SAC)
         env = self.training_env
         assert isinstance(env, TradingVecEnv)
         arrays = {**env.state(), "last_obs": model._last_obs, "last_starts": model._last_episode_starts}
         return {
             "digest": self._digest,
-            "steps": model.num_timesteps,
-            "updates": model._n_updates,
-            "policy": model.policy.state_dict(),
-            "optimizer": model.policy.optimizer.state_dict(),
+            "learner": learner_state(model),
             "torch_chance": torch.get_rng_state(),
             "episode_chance": json.dumps(env.sampler.generator.bit_generator.state),
             "arrays": _packed(arrays),
@@ -85,7 +89,7 @@ class CheckpointCallback(BaseCallback):
 def restore_checkpoint(
     path: Path,
     digest: str,
-    model: PPO,
+    model: PPO | SAC,
     env: TradingVecEnv,
     telling: ProgressCallback,
     looking: EvaluationCallback | None,
@@ -104,23 +108,20 @@ def restore_checkpoint(
         What cross-validation had said before the training.
 
     Raises:
-        DataError: the file cannot be read or belongs to another training.
+        DataError: the file cannot be read, was changed, or belongs to another training.
     """
-    try:
-        contents = torch.load(path, weights_only=True)
-    except (OSError, RuntimeError, EOFError) as error:
-        raise DataError(f"{path}: the checkpoint cannot be read; delete it to train from the start") from error
-    if contents["digest"] != digest:
-        raise DataError(f"{path}: the checkpoint is of other bars, settings or seed; delete it to train from the start")
-    arrays = _unpacked(contents["arrays"])
+    contents = _read_sealed(path)
+    if contents.get("digest") != digest:
+        raise DataError(
+            f"{path}: the checkpoint is of other bars, settings, seed or versions; delete it to train from the start"
+        )
+    arrays = arrays_from(contents["arrays"].numpy().tobytes())
     model._last_obs = arrays.pop("last_obs")
     model._last_episode_starts = arrays.pop("last_starts")
     for name, live in env.state().items():
         live[...] = arrays[name]
     env.sampler.generator.bit_generator.state = json.loads(contents["episode_chance"])
-    model.policy.load_state_dict(contents["policy"])
-    model.policy.optimizer.load_state_dict(contents["optimizer"])
-    model.num_timesteps, model._n_updates = contents["steps"], contents["updates"]
+    restore_learner(model, contents["learner"])
     telling.curve = json.loads(contents["curve"])
     if looking is not None:
         looking.points = [ValidationPoint(step, SpanScore(*score)) for step, score in json.loads(contents["points"])]
@@ -133,8 +134,9 @@ def restore_checkpoint(
 def training_digest(
     tapes: Sequence[MarketTape], spans: Sequence[Sequence[Span]], config: PolicyConfig, *numbers: float
 ) -> str:
-    """Name of a training: equal for equal bars, rows, spans, settings and numbers such as steps and seed."""
-    digest = hashlib.sha256(repr((config.model_dump_json(), spans, numbers)).encode())
+    """Name of a training: equal for equal bars, rows, spans, settings, versions and numbers such as steps and seed."""
+    versions = [(name, version(name)) for name in _LIBRARIES]
+    digest = hashlib.sha256(repr((config.in_effect.model_dump_json(), spans, numbers, versions)).encode())
     for tape in tapes:
         digest.update(repr((tape.symbol, tape.market, tape.params, tape.costs)).encode())
         for array in (tape.bars, tape.volatility, tape.levels, tape.market_rows):
@@ -147,12 +149,28 @@ def _packed(arrays: dict[str, Any]) -> torch.Tensor:
     return torch.frombuffer(bytearray(npz_bytes(arrays)), dtype=torch.uint8)
 
 
-def _unpacked(packed: torch.Tensor) -> dict[str, Any]:
-    return arrays_from(packed.numpy().tobytes())
-
-
-def _write_atomically(path: Path, contents: dict[str, Any]) -> None:
+def _write_sealed(path: Path, contents: dict[str, Any]) -> None:
+    """Replace the file, whole or not at all; it begins with the hash of the rest, for torch checks no checksum."""
+    buffer = io.BytesIO()
+    torch.save(contents, buffer)
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(path.name + ".unfinished")
-    torch.save(contents, unfinished)
+    with open(unfinished, "wb") as file:
+        file.write(hashlib.sha256(buffer.getbuffer()).digest())
+        file.write(buffer.getbuffer())
+        file.flush()
+        os.fsync(file.fileno())
     os.replace(unfinished, path)
+
+
+def _read_sealed(path: Path) -> dict[str, Any]:
+    damaged = f"{path}: the checkpoint cannot be read or was changed; delete it to train from the start"
+    try:
+        text = memoryview(path.read_bytes())
+        seal, body = text[:_SEAL_BYTES], text[_SEAL_BYTES:]
+        if hashlib.sha256(body).digest() != seal:
+            raise DataError(damaged)
+        contents: dict[str, Any] = torch.load(io.BytesIO(body), weights_only=True)
+    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
+        raise DataError(damaged) from error
+    return contents

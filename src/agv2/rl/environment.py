@@ -5,12 +5,11 @@ from typing import Any
 
 import gymnasium
 import numpy as np
-from gymnasium import spaces
 
 from agv2.backtest.simulator import BatchSimulator
 from agv2.backtest.tape import MarketTape
-from agv2.core.arrays import Float32Array, IntArray
-from agv2.decision.actions import ACTION_NVEC
+from agv2.core.arrays import Float32Array
+from agv2.rl.action_spaces import ActionKind, action_space, choices_of
 from agv2.rl.config import PolicyConfig
 from agv2.rl.episodes import EpisodeSampler, Span
 from agv2.rl.rewards import reward
@@ -19,12 +18,12 @@ from agv2.rl.vec_env import observation_space
 __all__ = ["TradingEnv"]
 
 
-class TradingEnv(gymnasium.Env[Float32Array, IntArray]):
+class TradingEnv(gymnasium.Env[Float32Array, Any]):
     """One account on a randomly drawn stretch of the allowed spans; the same rules and numbers as `TradingVecEnv`.
 
     ## Action
-    `MultiDiscrete([3, 4, 4, 4])`: position, size, stop, target, as `decode_action` reads them. Filled at the next
-    bar's open at the earliest.
+    `MultiDiscrete([3, 4, 4, 4])`: position, size, stop, target, as `decode_action` reads them; or with `action_kind`
+    `continuous` its twin `Box(-1, 1, (4,))`, as `decode_continuous` does. Filled at the next open at the earliest.
 
     ## Observation
     float32 row of `write_observation`: the market row of the bar just closed, then `BOOK_FIELDS`.
@@ -37,7 +36,12 @@ class TradingEnv(gymnasium.Env[Float32Array, IntArray]):
     """
 
     def __init__(
-        self, tapes: Sequence[MarketTape], spans: Sequence[Span], config: PolicyConfig, initial_equity: float
+        self,
+        tapes: Sequence[MarketTape],
+        spans: Sequence[Span],
+        config: PolicyConfig,
+        initial_equity: float,
+        action_kind: ActionKind = "discrete",
     ) -> None:
         """Prepare the account; `reset` places it.
 
@@ -46,7 +50,8 @@ class TradingEnv(gymnasium.Env[Float32Array, IntArray]):
         """
         self.metadata = {"render_modes": []}
         self.observation_space = observation_space(tapes)
-        self.action_space = spaces.MultiDiscrete(list(ACTION_NVEC))
+        self.action_space = action_space(action_kind)
+        self._action_kind: ActionKind = action_kind
         self.render_mode = None
         self._sampler = EpisodeSampler(tapes, spans, config.episode_bars, config.cost_ranges, self.np_random)
         self._simulator = BatchSimulator(tapes, 1, initial_equity)
@@ -65,9 +70,9 @@ class TradingEnv(gymnasium.Env[Float32Array, IntArray]):
         self._scale = self._tape_scale[int(episode.tapes[0])]
         return self._simulator.observations[0].copy(), {}
 
-    def step(self, action: IntArray) -> tuple[Float32Array, float, bool, bool, dict[str, Any]]:
+    def step(self, action: Any) -> tuple[Float32Array, float, bool, bool, dict[str, Any]]:
         """One bar further."""
-        ledger = self._simulator.step(np.asarray(action, dtype=np.int64)[np.newaxis])
+        ledger = self._simulator.step(choices_of(action[np.newaxis], self._action_kind))
         terms = reward(ledger, self._weights)
         info = {name: float(term[0]) for name, term in terms._asdict().items()}
         return (

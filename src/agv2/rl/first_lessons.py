@@ -7,11 +7,12 @@ import torch
 from stable_baselines3 import PPO
 
 from agv2.backtest.tape import MarketTape
-from agv2.core.arrays import Float32Array
+from agv2.decision.action_mask import PERMISSION_FIELDS
 from agv2.models.policy import PolicyNetwork
 from agv2.rl.config import HindsightConfig
 from agv2.rl.episodes import Span
 from agv2.rl.hindsight_training import fit_sides, untaught_network
+from agv2.rl.input_scaling import InputScaling
 from agv2.rl.side_choices import side_inputs
 from agv2.rl.side_evidence import SideEvidence, side_evidence
 from agv2.utils.seeding import spawn_seed
@@ -33,7 +34,7 @@ class FirstLessons(NamedTuple):
 def first_lessons(
     tapes: Sequence[MarketTape],
     spans: Sequence[Span],
-    scaling: tuple[Float32Array, Float32Array],
+    scaling: InputScaling,
     config: HindsightConfig,
     net_arch: tuple[int, ...],
     purged_bars: int,
@@ -51,9 +52,9 @@ def first_lessons(
         seed: of all of this.
     """
     seed = spawn_seed(seed, "hindsight")
-    inputs = side_inputs(tapes, *scaling)
+    inputs = side_inputs(tapes, scaling)
     evidence = side_evidence(tapes, spans, inputs, config, net_arch, purged_bars, seed)
-    network = untaught_network(scaling[0].size, net_arch, seed)
+    network = untaught_network(scaling.mean.size + len(PERMISSION_FIELDS), net_arch, seed)
     if evidence.t_value < config.least_t:
         return FirstLessons(_flat(network), evidence, abstains=True)
     starts = [int(inputs.starts[span.tape]) for span in spans]

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 
+from agv2.decision.action_mask import PERMISSION_FIELDS
 from agv2.decision.actions import ACTION_NVEC
 from agv2.decision.observation import BOOK_FIELDS
 from agv2.models.policy import PolicyNetwork
@@ -37,7 +38,8 @@ def untaught_network(n_observations: int, net_arch: tuple[int, ...], seed: int) 
         torch.manual_seed(seed)
         network = PolicyNetwork(n_observations, sum(ACTION_NVEC), net_arch, net_arch)
         market = n_observations - len(BOOK_FIELDS)
-        unknown = [market + i for i, name in enumerate(BOOK_FIELDS) if name not in _KNOWN]
+        read = BOOK_FIELDS[: -len(PERMISSION_FIELDS)]
+        unknown = [market + i for i, name in enumerate(read) if name not in _KNOWN]
         first = network.mlp_extractor.policy_net[0]
         assert isinstance(first, torch.nn.Linear)
         first.weight[:, unknown] = 0.0  # nothing is learnt of them here, so nothing may depend on them yet

@@ -1,6 +1,7 @@
 """Observations on one scale: what is learnt from a number must not depend on the unit it happens to have."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -10,20 +11,28 @@ from torch import Tensor
 
 from agv2.backtest.tape import MarketTape
 from agv2.core.arrays import Float32Array
+from agv2.decision.action_mask import PERMISSION_FIELDS
 from agv2.decision.observation import BOOK_FIELDS
-from agv2.models.policy import PolicyNetwork
+from agv2.models.policy import PolicyNetwork, read_part
 from agv2.rl.episodes import Span
 
-__all__ = ["FixedScaling", "input_scaling", "with_scaling_inside"]
+__all__ = ["FixedScaling", "InputScaling", "input_scaling", "with_scaling_inside"]
 
 _LEAST_SPREAD = 1e-4
 """A column that hardly moves says nothing; blown up, its rounding would speak."""
 
 
-def input_scaling(
-    tapes: Sequence[MarketTape], spans: Sequence[Span], unread: int = 0
-) -> tuple[Float32Array, Float32Array]:
-    """What to subtract from an observation, and what to multiply the rest by; (size,) each.
+class InputScaling(NamedTuple):
+    """What to do to the part of an observation that a network reads: everything but the permissions."""
+
+    mean: Float32Array
+    """(size - 3,) to subtract."""
+    factor: Float32Array
+    """(size - 3,) to multiply the rest by."""
+
+
+def input_scaling(tapes: Sequence[MarketTape], spans: Sequence[Span], unread: int = 0) -> InputScaling:
+    """The scaling that training bars ask for.
 
     Market rows are brought to mean 0 and standard deviation 1 over the spans; book fields are of order one already.
     Predicted medians move by hundredths where an embedding moves by ones: unscaled, no gradient step finds them.
@@ -37,10 +46,12 @@ def input_scaling(
     """
     rows = np.concatenate([tapes[span.tape].market_rows[span.first : span.last + 1] for span in spans])
     mean, spread = rows.mean(axis=0, dtype=np.float64), rows.std(axis=0, dtype=np.float64)
-    own = np.zeros(len(BOOK_FIELDS))
+    own = np.zeros(len(BOOK_FIELDS) - len(PERMISSION_FIELDS))
     factor = np.where(spread > _LEAST_SPREAD, 1.0 / np.maximum(spread, _LEAST_SPREAD), 0.0)
     factor[:unread] = 0.0
-    return np.concatenate([mean, own]).astype(np.float32), np.concatenate([factor, own + 1.0]).astype(np.float32)
+    return InputScaling(
+        np.concatenate([mean, own]).astype(np.float32), np.concatenate([factor, own + 1.0]).astype(np.float32)
+    )
 
 
 class FixedScaling(BaseFeaturesExtractor):
@@ -55,8 +66,8 @@ class FixedScaling(BaseFeaturesExtractor):
         self.register_buffer("factor", torch.from_numpy(factor.copy()))
 
     def forward(self, observations: Tensor) -> Tensor:
-        """(n, size) scaled `observations` (n, size)."""
-        scaled: Tensor = (observations - self.mean) * self.factor
+        """(n, size - 3) what is read of `observations` (n, size), scaled."""
+        scaled: Tensor = (read_part(observations) - self.mean) * self.factor
         return scaled
 
 
@@ -65,8 +76,8 @@ def with_scaling_inside(network: PolicyNetwork, mean: Tensor, factor: Tensor) ->
 
     Args:
         network: reads scaled observations.
-        mean: (size,) as `FixedScaling` keeps it.
-        factor: (size,).
+        mean: (size - 3,) as `FixedScaling` keeps it.
+        factor: (size - 3,).
     """
     state = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     for stack in ("policy_net", "value_net"):

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 import torch
-from stable_baselines3 import PPO
+from stable_baselines3 import PPO, SAC
 from torch import Tensor
 
 from agv2.core.arrays import Float32Array
@@ -12,16 +12,17 @@ from agv2.decision.decider import PolicyOutput
 from agv2.models.policy import PolicyNetwork
 from agv2.models.threads import torch_threads
 from agv2.rl.input_scaling import FixedScaling, with_scaling_inside
+from agv2.rl.sac_learner import choices_state
 from agv2.rl.trading_policy import head_log_probs
 
 __all__ = ["TorchPolicy", "ensemble_network", "policy_network"]
 
 
-def policy_network(model: PPO) -> PolicyNetwork:
-    """A copy of the weights of `model`, without Stable-Baselines3; further training does not change it."""
+def policy_network(model: PPO | SAC) -> PolicyNetwork:
+    """A copy of the policy of `model`, without Stable-Baselines3; further training does not change it."""
     state = {name: tensor.detach().clone() for name, tensor in model.policy.state_dict().items()}
-    network = PolicyNetwork.from_state(state)
-    scaling = model.policy.features_extractor
+    network = PolicyNetwork.from_state(choices_state(state) if isinstance(model, SAC) else state)
+    scaling = model.actor.features_extractor if isinstance(model, SAC) else model.policy.features_extractor
     return with_scaling_inside(network, scaling.mean, scaling.factor) if isinstance(scaling, FixedScaling) else network
 
 

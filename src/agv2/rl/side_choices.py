@@ -8,10 +8,11 @@ import torch
 from torch import Tensor
 
 from agv2.backtest.tape import MarketTape
-from agv2.core.arrays import Float32Array, FloatArray, IntArray
+from agv2.core.arrays import FloatArray, IntArray
 from agv2.decision.actions import ACTION_NVEC
 from agv2.decision.observation import BOOK_FIELDS
 from agv2.models.policy import PolicyNetwork
+from agv2.rl.input_scaling import InputScaling
 from agv2.rl.price_path import price_path
 
 __all__ = ["SideInputs", "side_inputs", "side_log_probs"]
@@ -34,18 +35,17 @@ class SideInputs:
     """(n_tapes,) where each market begins."""
 
 
-def side_inputs(tapes: Sequence[MarketTape], mean: Float32Array, factor: Float32Array) -> SideInputs:
+def side_inputs(tapes: Sequence[MarketTape], scaling: InputScaling) -> SideInputs:
     """Prepare `tapes`.
 
     Args:
         tapes: the markets.
-        mean: (observation size,) of `input_scaling`.
-        factor: (observation size,) of `input_scaling`.
+        scaling: of what is read.
     """
     rows, book = [], []
     for tape in tapes:
         width = tape.market_rows.shape[1]
-        rows.append(np.nan_to_num((tape.market_rows - mean[:width]) * factor[:width]))
+        rows.append(np.nan_to_num((tape.market_rows - scaling.mean[:width]) * scaling.factor[:width]))
         with np.errstate(invalid="ignore", divide="ignore"):
             relative = tape.volatility / tape.params.target_volatility
             volatility = np.clip(np.log(relative), -_CLIP, _CLIP)

@@ -1,27 +1,27 @@
-"""PPO on the batch simulator, from tapes to a trained policy."""
+"""PPO or SAC on the batch simulator, from tapes to a trained policy."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from stable_baselines3 import PPO
+from stable_baselines3 import PPO, SAC
 from stable_baselines3.common.callbacks import BaseCallback, CallbackList
 
 from agv2.backtest.tape import MarketTape
-from agv2.core.arrays import Float32Array
 from agv2.models.policy import PolicyNetwork
 from agv2.models.threads import torch_threads
+from agv2.rl.action_spaces import ActionKind
 from agv2.rl.callbacks import EvaluationCallback, Progress, ProgressCallback, ValidationPoint
 from agv2.rl.checkpoint import CheckpointCallback, restore_checkpoint, training_digest
 from agv2.rl.config import PolicyConfig
 from agv2.rl.episodes import Span
 from agv2.rl.first_lessons import FirstLessons, first_lessons, load_lessons
-from agv2.rl.input_scaling import FixedScaling, input_scaling
+from agv2.rl.input_scaling import input_scaling
 from agv2.rl.policy_adapter import TorchPolicy, policy_network
-from agv2.rl.rollouts import TradingRolloutBuffer
+from agv2.rl.ppo_learner import new_ppo
+from agv2.rl.sac_learner import new_sac
 from agv2.rl.side_evidence import SideEvidence
-from agv2.rl.trading_policy import TradingActorCritic
 from agv2.rl.validation import SpanScore, score_policy
 from agv2.rl.vec_env import TradingVecEnv
 from agv2.utils.seeding import spawn_generators, spawn_seed
@@ -36,14 +36,14 @@ CHECKPOINT = "policy_training.pt"
 class TrainedPolicy:
     """What training leaves behind."""
 
-    model: PPO
+    model: PPO | SAC
     """Holds the weights that did best on the validation block."""
     validation: tuple[ValidationPoint, ...]
     """Every look at the validation block; empty when there was none."""
     best: ValidationPoint | None
     """The look whose weights were kept; None means the last weights."""
     curve: tuple[Mapping[str, float], ...]
-    """One entry an update: `step` and what `Progress` is told."""
+    """What `Progress` was told, with its `step`."""
     evidence: SideEvidence | None
     """What cross-validation said before; None without `config.hindsight`."""
     abstains: bool
@@ -74,17 +74,18 @@ def train_policy(
     Where the first does not pay on training bars left out, the policy abstains: it is flat, and not trained further.
     Training ends with the rollout in which its last step falls.
 
-    The same arguments give the same weights on one machine. One torch thread is used, whatever the process has.
+    It takes fewer where the validation block has not improved for `config.patience` looks. The same arguments give the
+    same weights on one machine. One torch thread is used, whatever the process has.
 
     Args:
         tapes: the markets.
         train_spans: bars to train on.
         validation_spans: later bars that the policy is scored on, purged from training; may be empty.
-        config: everything about PPO, reward and cost ranges.
+        config: everything about the algorithm, reward and cost ranges.
         total_steps: environment steps, all books counted, >= 1.
         seed: of this training.
         initial_equity: money in each account.
-        progress: called after every update.
+        progress: called after every rollout of PPO, and as often in a training by SAC.
         checkpoint_dir: where to keep a checkpoint that a later call with the same arguments resumes from.
         embedding_size: how many of the first columns of a market row are an embedding; `config.read_embedding` says
             whether they are read.
@@ -94,22 +95,28 @@ def train_policy(
         The model with its best weights, and how it got there.
 
     Raises:
-        DataError: a span cannot be traded on, or the checkpoint belongs to another training.
+        DataError: a span cannot be traded on, or the checkpoint was damaged or belongs to another training.
     """
-    per_rollout = config.n_books * config.n_steps
+    is_ppo = config.algorithm == "ppo"
+    per_rollout = config.n_books * (config.n_steps if is_ppo else config.sac.train_freq)
     total_steps = -(-total_steps // per_rollout) * per_rollout
     with torch_threads(1), torch.random.fork_rng(devices=[]):
         torch.manual_seed(spawn_seed(seed, "policy"))
         generator = spawn_generators(seed, "episodes")["episodes"]
-        env = TradingVecEnv(tapes, train_spans, config, initial_equity, generator)
+        kind: ActionKind = "discrete" if is_ppo else "continuous"
+        env = TradingVecEnv(tapes, train_spans, config, initial_equity, generator, kind)
         path = None if checkpoint_dir is None else checkpoint_dir / CHECKPOINT
         scaling = input_scaling(tapes, train_spans, 0 if config.read_embedding else embedding_size)
-        model = _new_model(env, config, scaling)
+        model: PPO | SAC
         first: FirstLessons | None = None
-        if config.hindsight is not None and not (path is not None and path.exists()):
-            first = first_lessons(tapes, train_spans, scaling, config.hindsight, config.net_arch, purged_bars, seed)
-            load_lessons(model, first)
-        telling = ProgressCallback(total_steps, progress)
+        if not is_ppo:
+            model = new_sac(env, config, scaling, spawn_seed(seed, "first actions"))
+        else:
+            model = new_ppo(env, config, scaling)
+            if config.hindsight is not None and not (path is not None and path.exists()):
+                first = first_lessons(tapes, train_spans, scaling, config.hindsight, config.net_arch, purged_bars, seed)
+                load_lessons(model, first)
+        telling = ProgressCallback(total_steps, min(config.n_books * config.n_steps, total_steps), progress)
         callbacks: list[BaseCallback] = [telling]
         looking: EvaluationCallback | None = None
 
@@ -117,7 +124,7 @@ def train_policy(
             return score_policy(tapes, validation_spans, TorchPolicy(network), initial_equity)
 
         if validation_spans:
-            looking = EvaluationCallback(score, total_steps, config.n_evaluations)
+            looking = EvaluationCallback(score, total_steps, config.n_evaluations, config.patience)
             callbacks.append(looking)
         evidence = None if first is None else first.evidence
         if path is not None:
@@ -141,33 +148,3 @@ def train_policy(
         model.policy.load_state_dict(looking.best_state)
         points, curve = tuple(looking.points), tuple(telling.curve)
         return TrainedPolicy(model, points, looking.best, curve, evidence, abstains=False)
-
-
-def _new_model(env: TradingVecEnv, config: PolicyConfig, scaling: tuple[Float32Array, Float32Array]) -> PPO:
-    def learning_rate(remaining: float) -> float:
-        return config.learning_rate_end + (config.learning_rate - config.learning_rate_end) * remaining
-
-    return PPO(
-        TradingActorCritic,
-        env,
-        learning_rate=learning_rate,
-        n_steps=config.n_steps,
-        batch_size=config.batch_size,
-        n_epochs=config.n_epochs,
-        gamma=config.gamma,
-        gae_lambda=config.gae_lambda,
-        clip_range=config.clip_range,
-        ent_coef=config.ent_coef,
-        vf_coef=config.vf_coef,
-        max_grad_norm=config.max_grad_norm,
-        rollout_buffer_class=TradingRolloutBuffer,
-        policy_kwargs={
-            "net_arch": list(config.net_arch),
-            "features_extractor_class": FixedScaling,
-            "features_extractor_kwargs": {"mean": scaling[0], "factor": scaling[1]},
-            "optimizer_class": torch.optim.AdamW,
-            # eps is SB3's own choice for PPO; one fused step instead of one loop per weight
-            "optimizer_kwargs": {"eps": 1e-5, "weight_decay": config.weight_decay, "fused": True},
-        },
-        device="cpu",
-    )

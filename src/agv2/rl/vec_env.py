@@ -11,8 +11,8 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn
 from agv2.backtest.simulator import BatchSimulator
 from agv2.backtest.tape import MarketTape
 from agv2.core.arrays import BoolArray, Float32Array, FloatArray, IntArray
-from agv2.decision.actions import ACTION_NVEC
 from agv2.decision.observation import BOOK_FIELDS
+from agv2.rl.action_spaces import ActionKind, action_space, choices_of
 from agv2.rl.config import PolicyConfig
 from agv2.rl.episodes import EpisodeSampler, Span
 from agv2.rl.rewards import RewardTerms, reward
@@ -42,6 +42,7 @@ class TradingVecEnv(VecEnv):
         config: PolicyConfig,
         initial_equity: float,
         generator: np.random.Generator,
+        action_kind: ActionKind = "discrete",
     ) -> None:
         """Place nothing yet; `reset` does.
 
@@ -51,12 +52,14 @@ class TradingVecEnv(VecEnv):
             config: number of books, episode length, reward and cost ranges.
             initial_equity: money in each account.
             generator: draws episodes and their costs.
+            action_kind: `continuous` for learners that know no choices.
 
         Raises:
             DataError: a span cannot be traded on.
         """
         self.render_mode = None
-        super().__init__(config.n_books, observation_space(tapes), spaces.MultiDiscrete(list(ACTION_NVEC)))
+        super().__init__(config.n_books, observation_space(tapes), action_space(action_kind))
+        self.action_kind: ActionKind = action_kind
         self.sampler = EpisodeSampler(tapes, spans, config.episode_bars, config.cost_ranges, generator)
         self.simulator = BatchSimulator(tapes, config.n_books, initial_equity)
         self.episode_return: FloatArray = np.zeros(config.n_books)
@@ -64,7 +67,7 @@ class TradingVecEnv(VecEnv):
         self._weights = config.reward
         self._tape_scale = np.array([config.reward.scale / tape.params.target_volatility for tape in tapes])
         self.scale: FloatArray = np.ones(config.n_books)
-        self._actions: IntArray = np.zeros((config.n_books, len(ACTION_NVEC)), dtype=np.int64)
+        self._actions: Any = None
         self._term_sums: FloatArray = np.zeros(len(RewardTerms._fields) + 1)  # the last counts steps
 
     def reset(self) -> Float32Array:
@@ -74,13 +77,13 @@ class TradingVecEnv(VecEnv):
         self._begin(books, *episodes)
         return self.simulator.observations.copy()
 
-    def step_async(self, actions: IntArray) -> None:
+    def step_async(self, actions: Any) -> None:
         """Remember what to do."""
         self._actions = actions
 
     def step_wait(self) -> VecEnvStepReturn:
         """One bar for every book; books whose episode ended are begun anew."""
-        ledger = self.simulator.step(self._actions)
+        ledger = self.simulator.step(choices_of(self._actions, self.action_kind))
         terms = reward(ledger, self._weights)
         self._term_sums += [*(float(term.mean()) for term in terms), 1.0]
         rewards = terms.total * self.scale

@@ -66,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         SystemExit: always; 0 ok, 1 error, 2 usage, 130 interrupted.
     """
     words = list(sys.argv[1:] if argv is None else argv)
-    if words[:1] in (["run"], ["leakcheck"]) or words[:2] in (["features", "export"], ["train", "encoder"]):
+    if words[:1] in (["run"], ["leakcheck"], ["train"]) or words[:2] == ["features", "export"]:
         words = spread_values(words, "--bars", "--symbol")
     try:
         app(words, prog_name="agv2")

@@ -2,7 +2,7 @@
 
 import typer
 
-from agv2.app.cli.train import encoder
+from agv2.app.cli.train import encoder, policy
 
 __all__ = ["app"]
 
@@ -15,3 +15,4 @@ def _root() -> None:
 
 
 app.command(name="encoder")(encoder.encoder)
+app.command(name="policy")(policy.policy)

@@ -1,0 +1,88 @@
+"""The markets of a fold as its encoder sees them: bars that train policies, and bars that nobody was trained on."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from agv2.app.cross_fitting import cross_fitted_outputs
+from agv2.app.embedding_cache import EmbeddingCache
+from agv2.app.fold_training import FoldEncoder, Report, make_tapes, observation_layout
+from agv2.app.run_plan import RunPlan
+from agv2.backtest.replay import replay
+from agv2.backtest.run_files import RunRows
+from agv2.backtest.stitching import fold_rows
+from agv2.backtest.tape import MarketTape
+from agv2.backtest.walk_forward import Fold
+from agv2.models.policy import PolicyNetwork
+from agv2.rl.policy_adapter import TorchPolicy
+from agv2.utils.environment import load_environment
+
+__all__ = ["policy_tapes", "traded_rows", "unseen_tapes"]
+
+
+def policy_tapes(
+    plan: RunPlan,
+    folds: Sequence[Fold],
+    encoder: FoldEncoder,
+    others: Sequence[FoldEncoder],
+    tell: Callable[[str], None],
+) -> list[MarketTape]:
+    """What policies are trained on and chosen by: the fold's embeddings, predictions of encoders of other blocks.
+
+    Args:
+        plan: the run.
+        folds: of each market.
+        encoder: of the fold.
+        others: one a block, as `cross_fit_stage` gives them.
+        tell: told of trouble with the disk.
+    """
+    blocks = plan.blocks_of(folds)
+    outputs = cross_fitted_outputs(plan.markets, folds, encoder, blocks, others, _embedding_cache(tell))
+    return [
+        market.tape(fold.train_hi, said.rows()) for market, fold, said in zip(plan.markets, folds, outputs, strict=True)
+    ]
+
+
+def unseen_tapes(
+    plan: RunPlan, folds: Sequence[Fold], encoder: FoldEncoder, tell: Callable[[str], None]
+) -> list[MarketTape]:
+    """The fold's test bars.
+
+    Args:
+        plan: the run.
+        folds: of each market.
+        encoder: of the fold.
+        tell: told of trouble with the disk.
+    """
+    whole = make_tapes(plan.markets, [fold.test_hi for fold in folds], encoder, _embedding_cache(tell))
+    return [tape.slice(fold.test_lo, fold.test_hi) for tape, fold in zip(whole, folds, strict=True)]
+
+
+def traded_rows(
+    plan: RunPlan,
+    number: int,
+    tapes: Sequence[MarketTape],
+    policy: PolicyNetwork,
+    money: Mapping[str, float],
+    report: Report,
+) -> RunRows:
+    """A fold's test bars, traded by the shared decision path.
+
+    Args:
+        plan: the run.
+        number: of the fold.
+        tapes: from `unseen_tapes`.
+        policy: trades them.
+        money: of each symbol's book at its first bar.
+        report: told how far it is.
+    """
+    longest = max(tape.bars.size for tape in tapes)
+    result = replay(
+        tapes, TorchPolicy(policy), [money[tape.symbol] for tape in tapes], lambda done: report(done / longest, "")
+    )
+    first, stop = observation_layout(plan.settings.encoder).slices()["regime"]
+    regimes = {tape.symbol: tape.market_rows[:, first:stop].astype(float) for tape in tapes}
+    return fold_rows(number, result, regimes)
+
+
+def _embedding_cache(tell: Callable[[str], None]) -> EmbeddingCache:
+    environment = load_environment()
+    return EmbeddingCache(environment.embedding_cache, environment.embedding_cache_bytes, tell)

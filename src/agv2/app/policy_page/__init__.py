@@ -1,0 +1,1 @@
+"""What training policies found, as one HTML page."""

@@ -1,0 +1,1 @@
+"""Policies trained alone: the work behind `agv2 train policy`."""
