@@ -10,6 +10,7 @@ from agv2.app.fold_tapes import policy_tapes, traded_rows, unseen_tapes
 from agv2.app.fold_training import FoldEncoder
 from agv2.app.policy_fitting import fit_policy
 from agv2.app.policy_sizing import fold_edge, sized
+from agv2.app.policy_vote import voted_policy
 from agv2.app.progress import RunProgress, StageWork
 from agv2.app.run_plan import RunPlan
 from agv2.app.run_store import RunStore
@@ -20,7 +21,6 @@ from agv2.backtest.walk_forward import Fold
 from agv2.models.head_scores import HeadScore
 from agv2.models.policy import PolicyNetwork
 from agv2.risk.kelly import EdgeEstimate
-from agv2.rl.policy_adapter import ensemble_network
 from agv2.utils.seeding import spawn_seed
 
 __all__ = ["FoldFacts", "Walked", "stages_of", "walk"]
@@ -152,7 +152,7 @@ def _train(
             progress.skip(label)
         policies.append(stored[0])
         policy_facts.append(stored[1])
-    policy, edge = ensemble_network(policies), store.load_edge(key)
+    policy, edge = voted_policy(policies, policy_facts), store.load_edge(key)
     if plan.kelly_fraction > 0.0 and edge is None:
         with progress.stage(_edge_stage(name)):
             tapes = tapes or policy_tapes(plan, folds, encoder, others, progress.note)

@@ -20,6 +20,7 @@ from agv2.app.policy_report import MeasuredBooks, PolicyReport, PolicySpan, Trai
 from agv2.app.policy_sizing import fold_edge, sized
 from agv2.app.policy_training.one_policy import FOLD, KeptPolicy, policy_label, trained_policy
 from agv2.app.policy_training.plan import PolicyPlan, PolicyRequest, make_policy_plan
+from agv2.app.policy_vote import voted_policy
 from agv2.app.progress import RunProgress, StageWork, waiting
 from agv2.app.results import baseline_rows, write_bundle
 from agv2.app.run_log import job_log
@@ -32,7 +33,6 @@ from agv2.backtest.tape import MarketTape
 from agv2.models.policy import PolicyNetwork
 from agv2.models.threads import torch_threads
 from agv2.risk.kelly import EdgeEstimate
-from agv2.rl.policy_adapter import ensemble_network
 from agv2.utils.environment import load_environment
 
 __all__ = ["PolicyOutcome", "train_policies"]
@@ -120,7 +120,7 @@ def _trained_and_tested(plan: PolicyPlan, out: Path, store: RunStore, progress: 
         return policy_tapes(plan.run, plan.folds, encoder, others, progress.note)
 
     kept = [trained_policy(plan, seed, tapes, store, progress) for seed in plan.seeds]
-    together = ensemble_network([one.network for one in kept])
+    together = voted_policy([one.network for one in kept], [one.facts for one in kept])
     with progress.stage("test"):
         share = plan.run.kelly_fraction
         edge = fold_edge(plan.run, tapes(), plan.folds, together, progress.update) if share > 0.0 else None

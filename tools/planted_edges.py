@@ -1,0 +1,118 @@
+"""What the whole pipeline earns on markets with a planted edge, of what an oracle that knows the rule would earn.
+
+    python tools/planted_edges.py --out study --profile quick --strength strong --seeds 301 302
+    python tools/planted_edges.py --out study --table
+
+Each cell is `agv2 run` on a synthetic market that it is told nothing about, at 2.5 bp a side and no financing; the
+oracle is a filter with the true parameters that pays the same and is read on the same test bars. A run that is there is
+not made again, so a study may be stopped and gone on with. `--edge none` is the control.
+"""
+
+import argparse
+import json
+import math
+import statistics
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from agv2.app.run import run
+from agv2.app.run_plan import RunRequest
+from agv2.data.bars_file import write_bars
+from agv2.data.config import MarketsConfig
+from agv2.data.synthetic_markets.market import InstrumentMarket, MarketRequest, instrument_market
+from agv2.data.synthetic_markets.oracle import SIDE_COST_FRAC, oracle_positions
+from agv2.data.synthetic_markets.strengths import EDGES, STRONG, WEAK
+from agv2.utils.config import load_config, parse_override
+
+STRENGTHS = {"strong": STRONG, "weak": WEAK}
+FREE = ("slippage_frac", "commission_frac", "commission_per_lot", "financing_long_frac_per_night")
+
+
+def market_of(symbol: str, edge: str, strength: str, seed: int, n_bars: int) -> InstrumentMarket:
+    """The market of one cell."""
+    config = load_config(MarketsConfig, "markets").entry(symbol)[0]
+    how = 0.0 if edge == "none" else STRENGTHS[strength]
+    return instrument_market(MarketRequest(symbol, edge, strength=how, n_bars=n_bars, seed=seed), config)
+
+
+def sharpe(returns: np.ndarray, bars_per_year: float) -> float:
+    """Annual; 0 for an account that never moved."""
+    spread = float(returns.std())
+    return float(returns.mean()) / spread * math.sqrt(bars_per_year) if spread > 0.0 else 0.0
+
+
+def cell(market: InstrumentMarket, folder: Path, profile: str, seed: int) -> dict[str, float]:
+    """Run one market and hold it against the oracle on its test bars."""
+    symbol, bars = market.bars.symbol, market.bars
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{symbol}_{bars.timeframe.name}.parquet"
+    write_bars(bars, path)
+    costs = {**dict.fromkeys((*FREE, "financing_short_frac_per_night"), 0.0), "half_spread_frac": SIDE_COST_FRAC}
+    settings = [f"costs.{symbol}.{name}={value}" for name, value in costs.items()]
+    overrides = tuple(parse_override(one) for one in [*settings, f"costs.{symbol}.spread_source=constant"])
+    out = folder / "run"
+    outcome = run(RunRequest((path,), out, profile=profile, seed=seed, overrides=overrides, resume=out.exists()))
+    equity = pl.read_parquet(out / "oos" / "equity.parquet").filter(pl.col("symbol") != "ACCOUNT")
+    fills = pl.read_parquet(out / "oos" / "fills.parquet")
+    stamps = equity["ts"].dt.epoch("ns").to_numpy()
+    lo, hi = (int(i) for i in np.searchsorted(bars.ts_ns, [stamps[0], stamps[-1]]))
+    per_year = (hi - lo) * 365.25 * 86_400e9 / float(bars.ts_ns[hi] - bars.ts_ns[lo])
+    side, close = oracle_positions(market)[lo : hi + 1], bars.close[lo : hi + 1]
+    turned = np.abs(np.diff(side))
+    paid = side[1:] * (close[1:] / close[:-1] - 1.0) - SIDE_COST_FRAC * turned
+    money = equity["equity"].to_numpy()
+    traded = float((fills["units"] * fills["mid"]).sum()) / float(money.mean()) / (hi - lo)
+    return {
+        "oracle": sharpe(paid, per_year), "sharpe": sharpe(np.diff(np.log(money)), per_year), "turnover": traded,
+        "net": float(money[-1] / money[0] - 1.0), "fills": float(len(fills)), "bars": float(hi - lo),
+        "costs": float((fills["side"] * (fills["price"] - fills["mid"]) * fills["units"]).sum() / money[0]),
+        "seconds": float(sum(json.loads((outcome.out / "summary.json").read_text())["runtime_s"].values())),
+    }  # fmt: skip
+
+
+def table(folder: Path) -> None:
+    """Print every cell that is there, and the medians."""
+    found = [json.loads(path.read_text()) for path in sorted(folder.glob("*/*/cell.json"))]
+    print("| profile | edge | strength | market, seed | oracle | agent | ratio | turnover a bar | net | minutes |")
+    print("|---|---|---|---|---:|---:|---:|---:|---:|---:|")
+    groups: dict[tuple[str, str, str], list[dict[str, float]]] = {}
+    for one in found:
+        kind, got = (one["profile"], one["edge"], one["strength"]), one["found"]
+        groups.setdefault(kind, []).append(got)
+        ratio = f"{got['sharpe'] / got['oracle']:.2f}" if got["oracle"] else "–"
+        shown = f"{got['oracle']:.2f} | {got['sharpe']:.2f} | {ratio} | {got['turnover']:.3f} | {got['net']:+.1%}"
+        print(f"| {' | '.join(kind)} | {one['symbol']} {one['seed']} | {shown} | {got['seconds'] / 60.0:.1f} |")
+    for kind, cells in groups.items():
+        ratios = [one["sharpe"] / one["oracle"] for one in cells if one["oracle"]]
+        middle = f"median ratio {statistics.median(ratios):.2f}, " if ratios else ""
+        turnover = statistics.median(one["turnover"] for one in cells)
+        print(f"{' '.join(kind)}: {middle}median turnover {turnover:.3f} a bar, {len(cells)} runs")
+
+
+def main() -> None:
+    """Run what is missing, then print everything."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--profile", default="quick")
+    parser.add_argument("--market", nargs="+", default=["XAUUSD"])
+    parser.add_argument("--edge", nargs="+", choices=EDGES, default=list(EDGES[1:]))
+    parser.add_argument("--strength", nargs="+", choices=list(STRENGTHS), default=["strong"])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[301])
+    parser.add_argument("--bars", type=int, default=60_000)
+    parser.add_argument("--table", action="store_true", help="run nothing")
+    asked = parser.parse_args()
+    cells = [(s, m, e, how) for s in asked.seeds for e in asked.edge for how in asked.strength for m in asked.market]
+    for seed, symbol, edge, strength in [] if asked.table else cells:
+        folder = asked.out / asked.profile / f"{symbol}_{edge}_{strength}_{seed}"
+        if (folder / "cell.json").exists():
+            continue
+        market = market_of(symbol, edge, strength, seed, asked.bars)
+        kind = {"profile": asked.profile, "edge": edge, "strength": strength, "symbol": symbol, "seed": seed}
+        (folder / "cell.json").write_text(json.dumps({**kind, "found": cell(market, folder, asked.profile, seed)}))
+    table(asked.out)
+
+
+if __name__ == "__main__":
+    main()
