@@ -13,6 +13,7 @@ from agv2.backtest.walk_forward import Fold
 from agv2.core.errors import DataError
 from agv2.models.policy import PolicyNetwork
 from agv2.rl.callbacks import ValidationPoint
+from agv2.rl.config import PolicyConfig
 from agv2.rl.episodes import Span
 from agv2.rl.policy_adapter import TorchPolicy
 from agv2.rl.training import train_policy
@@ -99,14 +100,11 @@ def fit_policy(
         if tracked is not None:
             tracked.learning([{"step": step, **stats}])
 
-    config = plan.settings.rl_policy
-    if config.hindsight is not None and not plan.profile.may_abstain:
-        config = config.model_copy(update={"hindsight": config.hindsight.model_copy(update={"least_t": -math.inf})})
     trained = train_policy(
         tapes,
         train,
         validation,
-        config,
+        _as_profile_says(plan),
         plan.profile.policy_steps,
         seed,
         plan.initial_equity,
@@ -134,3 +132,13 @@ def fit_policy(
         tracked.learning(trained.curve)
         tracked.facts(facts, trained.best.step)
     return FittedPolicy(network, facts, trained.curve, trained.validation)
+
+
+def _as_profile_says(plan: RunPlan) -> PolicyConfig:
+    """The settings with the first lessons that the profile buys."""
+    config, profile = plan.settings.rl_policy, plan.profile
+    if config.hindsight is None:
+        return config
+    least_t = config.hindsight.least_t if profile.may_abstain else -math.inf
+    changes = {"steps": min(config.hindsight.steps, profile.hindsight_steps), "least_t": least_t}
+    return config.model_copy(update={"hindsight": config.hindsight.model_copy(update=changes)})
