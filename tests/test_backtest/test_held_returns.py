@@ -47,10 +47,10 @@ def test_a_short_earns_what_falls_and_costs_are_paid_by_the_position_that_they_e
 
 
 def test_a_position_that_opens_and_stops_within_a_bar_is_not_forgotten() -> None:
-    """The stop of 2.5 volatilities is 95; the bar falls through it to 90."""
-    result, tape = traded([100.0, 90.0, 90.0], 1, 0)
+    """The stop of 10 volatilities is 80; the bar falls through it to 70."""
+    result, tape = traded([100.0, 70.0, 70.0], 1, 0)
     (earned,) = held_returns(result, [tape]).T
-    assert earned[1] == pytest.approx(-0.05 / 0.02)
+    assert earned[1] == pytest.approx(-0.2 / 0.02)
     assert np.isnan(earned[2])
 
 
