@@ -48,10 +48,11 @@ def test_a_precision_that_the_gpu_has_not_is_refused(monkeypatch: pytest.MonkeyP
 
 def test_bfloat16_trains_other_weights_which_are_float32_and_hardly_worse() -> None:
     series = [a_series()]
-    low, full = (pretrain(series, config, 4, 7) for config in (LOW, FULL))
+    low, full = (pretrain(series, config, 12, 7) for config in (LOW, FULL))
     assert {weight.dtype for weight in low.model.parameters()} == {torch.float32}
-    # In training, since heads that the embedding does not help are as they were before it, whatever the precision.
-    assert low.log[-1].train != full.log[-1].train
+    # In training, since heads that the embedding does not help are as they were before it, whatever the precision. Not
+    # in the first steps alone: what they move the heads by may round to the same loss.
+    assert [look.train for look in low.log] != [look.train for look in full.log]
     assert low.log[-1].train == pytest.approx(full.log[-1].train, rel=0.02)
 
 
