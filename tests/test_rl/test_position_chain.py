@@ -63,9 +63,10 @@ def test_the_likeliest_choices_are_played_from_flat() -> None:
     for t, chosen in enumerate(wishes):
         log_probs[t, :, chosen] = -0.3
     rewards = np.empty(5)
-    turned = greedy_rewards(log_probs, path, rewards)
+    turned, held = greedy_rewards(log_probs, path, rewards)
     assert rewards == pytest.approx([earned(path[t], held, wishes[t]) for t, held in enumerate([0, *wishes[:-1]])])
     assert turned == pytest.approx((1 + 0 + 2 + 1 + 0) / 5)
+    assert held == pytest.approx(3 / 5)
 
 
 def test_what_is_chosen_may_depend_on_what_is_held() -> None:
@@ -76,5 +77,5 @@ def test_what_is_chosen_may_depend_on_what_is_held() -> None:
     log_probs[1:, 1, 1] = -0.1  # whoever is long stays
     log_probs[1:, 0, 2] = -0.1
     rewards = np.empty(4)
-    assert greedy_rewards(log_probs, path, rewards) == pytest.approx(0.25)
+    assert greedy_rewards(log_probs, path, rewards) == pytest.approx((0.25, 1.0))
     assert rewards.tolist() == [1.0, 1.0, 1.0, 1.0]

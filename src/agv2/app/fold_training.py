@@ -47,6 +47,7 @@ __all__ = [
     "training_series",
 ]
 
+_SWINGS = ("swing_support", "swing_resistance")
 
 Report = Callable[[float, str], None]
 """Told the share done and a few words on how it goes."""
@@ -134,15 +135,17 @@ def training_data(
 
 
 def linear_inputs(columns: Sequence[FeatureColumn]) -> LinearInputs:
-    """Features for the linear parts of the heads: the bar's own timeframe, and its levels for patterns alone.
+    """Features for the linear parts of the heads: the bar's own timeframe, and its nearest levels for patterns alone.
 
-    On ten development files context timeframes and the heat map made every head worse on later bars than leaving them
-    out: they say little that is new about the next bars, and the more inputs, the more of a fit is chance
-    (`tools/linear_inputs.py`).
+    Of levels every head reads the swings, which tell lows from highs: on which side price is expected is all that a
+    linear function can use of them. On ten development files context timeframes and the heat map made every head
+    worse on later bars than leaving them out: they say little that is new about the next bars, and the more inputs,
+    the more of a fit is chance (`tools/linear_inputs.py`).
     """
     own = np.array([column.name == column.spec.name and not column.spec.is_heat for column in columns])
-    level = np.array([column.spec.reads is Reads.LEVELS for column in columns])
     names = [column.name for column in columns]
+    level = np.array([column.spec.reads is Reads.LEVELS for column in columns])
+    level &= ~np.isin(names, _SWINGS)
     return LinearInputs(own & ~level, own & level, (names.index("level_above"), names.index("level_below")))
 
 

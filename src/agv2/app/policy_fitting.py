@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from agv2.app.fold_training import Report, observation_layout
+from agv2.app.fold_training import Report
 from agv2.app.run_plan import RunPlan
 from agv2.app.training_tracking import TrackedTraining
 from agv2.backtest.tape import MarketTape
@@ -15,6 +15,7 @@ from agv2.models.policy import PolicyNetwork
 from agv2.rl.callbacks import ValidationPoint
 from agv2.rl.config import PolicyConfig
 from agv2.rl.episodes import Span
+from agv2.rl.expected_path import RowColumns
 from agv2.rl.policy_adapter import TorchPolicy
 from agv2.rl.training import train_policy
 from agv2.rl.validation import score_policy
@@ -100,6 +101,7 @@ def fit_policy(
         if tracked is not None:
             tracked.learning([{"step": step, **stats}])
 
+    encoder = plan.settings.encoder
     trained = train_policy(
         tapes,
         train,
@@ -110,7 +112,7 @@ def fit_policy(
         plan.initial_equity,
         on_update,
         checkpoints,
-        embedding_size=observation_layout(plan.settings.encoder).embedding,
+        columns=RowColumns(encoder.embedding_dim, len(encoder.horizons), len(encoder.quantile_levels)),
         purged_bars=plan.settings.label_reach + plan.settings.backtest.embargo_bars,
     )
     assert trained.best is not None, "there is a validation block"

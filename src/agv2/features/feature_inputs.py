@@ -21,6 +21,7 @@ from agv2.features.support_resistance import (
     level_density,
     nearest_levels,
 )
+from agv2.features.swing_levels import SwingLevels, swing_levels
 from agv2.features.volatility import realized_volatilities
 
 __all__ = ["CONTEXT_SIGMA_RETURNS", "SHORT_RETURNS", "FeatureInputs", "base_inputs", "context_inputs", "context_memory"]
@@ -35,7 +36,9 @@ _USUAL_RETURNS = yardstick.LOOKBACK - 1
 _CONTEXT_MEMORY_BASE_BARS = 1224  # as far as the daily volatility of hourly bars reaches back, so that nothing waits
 
 
-_NO_LEVELS = Levels(*4 * (np.empty(0),)), np.empty((HEAT_COLUMNS, 0))
+_NONE = np.empty(0)
+_NO_LEVELS = Levels(_NONE, _NONE, _NONE, _NONE), np.empty((HEAT_COLUMNS, 0))
+_NO_SWINGS = SwingLevels(_NONE, _NONE)
 
 
 class LogPrices(NamedTuple):
@@ -65,6 +68,8 @@ class FeatureInputs(NamedTuple):
     """Nearest levels, in volatilities: in `sigma` on the base timeframe, in `usual_sigma` on a coarse one."""
     heat: FloatArray
     """(32, n) density of levels, see `heat_map`."""
+    swings: SwingLevels
+    """Closeness to swing lows and highs; empty on a coarse timeframe, whose past is too short for them."""
 
 
 def base_inputs(bars: Bars, sigma: FloatArray, with_levels: bool = True) -> FeatureInputs:
@@ -80,13 +85,14 @@ def base_inputs(bars: Bars, sigma: FloatArray, with_levels: bool = True) -> Feat
     log = _log_prices(bars.open, bars.high, bars.low, bars.close)
     short, usual = realized_volatilities(log.close, (SHORT_RETURNS, _USUAL_RETURNS))
     usual = np.maximum(usual, yardstick.VOLATILITY_FLOOR)
-    levels, heat = _NO_LEVELS
+    (levels, heat), swings = _NO_LEVELS, _NO_SWINGS
     if with_levels:
         density = level_density(bars.high, bars.low, bars.close, sigma, MEMORY_BARS)
         levels, heat = nearest_levels(density), heat_map(density)
+        swings = swing_levels(log.close, usual)
     clock = bar_clock(bars.ts_ns)
     wicks = wick_fractions(bars.open, bars.high, bars.low, bars.close)
-    return FeatureInputs(log, wicks, clock, sigma, usual, short, levels, heat)
+    return FeatureInputs(log, wicks, clock, sigma, usual, short, levels, heat, swings)
 
 
 def context_inputs(
@@ -117,7 +123,7 @@ def context_inputs(
     density = level_density(view.high, view.low, view.close, implied, context_memory(bars.timeframe, coarse))
     levels, heat = nearest_levels(density), heat_map(density)
     wicks = wick_fractions(view.open, view.high, view.low, view.close)
-    return FeatureInputs(log, wicks, clock, sigma, implied, short, levels, heat), view.last_closed
+    return FeatureInputs(log, wicks, clock, sigma, implied, short, levels, heat, _NO_SWINGS), view.last_closed
 
 
 def context_memory(base: Timeframe, coarse: Timeframe) -> int:

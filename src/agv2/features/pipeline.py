@@ -26,7 +26,8 @@ from agv2.features.feature_spec import FeatureColumn, FeatureSpec, Reads
 from agv2.features.price_features import log_return, opening_gap
 from agv2.features.row_blocks import row_blocks
 from agv2.features.scaling import LOG_RATIO_LIMIT, SCALED_LIMIT, in_sigmas, log_ratio
-from agv2.features.session_features import SESSIONS
+from agv2.features.session_features import DAY_WAVES, SESSIONS
+from agv2.features.swing_levels import SWING_LOOKBACK
 from agv2.features.volatility import average_true_range, parkinson_volatility
 
 __all__ = ["FEATURES", "FeatureMatrix", "compute_features", "feature_columns"]
@@ -80,6 +81,13 @@ def _session(row: int, session: str) -> FeatureSpec:
     return _clock(f"session_{session}", meaning, "flag", 0.0, lambda i: i.clock.session_flags[row])
 
 
+def _day_wave(wave: int, row: int) -> FeatureSpec:
+    """Sine or cosine of the time of day, or of a shorter wave of it."""
+    name = f"time_of_day_{('sine', 'cosine')[row]}" + (f"_{wave}" if wave > 1 else "")
+    meaning = "New York time of day" + (f", a wave of {24 // wave} hours" if wave > 1 else "")
+    return _clock(name, meaning, "circle", -1.0, lambda i: i.clock.time_of_day[2 * wave - 2 + row])
+
+
 def _level(name: str, meaning: str, unit: str, high: float, function: _Function) -> FeatureSpec:
     """Something about the pivots in memory; their number of bars is that of the base timeframe."""
     return FeatureSpec(name, meaning, function, sr.density_lookback(), unit, 0.0, high, reads=Reads.LEVELS)
@@ -91,6 +99,13 @@ def _distance(name: str, meaning: str, function: _Function) -> FeatureSpec:
 
 def _strength(name: str, meaning: str, function: _Function) -> FeatureSpec:
     return _level(name, meaning, "log strength", sr.STRENGTH_LIMIT, lambda i: sr.log_strength(function(i)))
+
+
+def _swing(name: str, meaning: str, function: _Function) -> FeatureSpec:
+    """Something about swings; on a coarse timeframe too few bars are seen for them."""
+    return FeatureSpec(
+        name, meaning, function, SWING_LOOKBACK, "closeness", 0.0, 1.0, reads=Reads.LEVELS, on_context=False
+    )
 
 
 def _heat(column: int) -> FeatureSpec:
@@ -123,19 +138,21 @@ FEATURES: tuple[FeatureSpec, ...] = (
         1, lambda i: i.usual_sigma,
     ),
     *(_session(row, session) for row, session in enumerate(SESSIONS)),
-    _clock("time_of_day_sine", "New York time of day", "circle", -1.0, lambda i: i.clock.time_of_day[0]),
-    _clock("time_of_day_cosine", "New York time of day", "circle", -1.0, lambda i: i.clock.time_of_day[1]),
+    *(_day_wave(wave, row) for wave in range(1, DAY_WAVES + 1) for row in (0, 1)),
     _clock("day_of_week_sine", "New York weekday", "circle", -1.0, lambda i: i.clock.day_of_week[0]),
     _clock("day_of_week_cosine", "New York weekday", "circle", -1.0, lambda i: i.clock.day_of_week[1]),
     _distance("level_above", "distance up to the nearest level", lambda i: i.levels.above),
     _distance("level_below", "distance down to the nearest level", lambda i: i.levels.below),
     _strength("level_above_strength", "density at the nearest level above", lambda i: i.levels.above_strength),
     _strength("level_below_strength", "density at the nearest level below", lambda i: i.levels.below_strength),
+    _swing("swing_support", "closeness to a low that held", lambda i: i.swings.support),
+    _swing("swing_resistance", "closeness to a high that held", lambda i: i.swings.resistance),
     *(_heat(column) for column in range(sr.HEAT_COLUMNS)),
 )  # fmt: skip
 """Every feature once, in the order of the columns; those `on_context` come again for each context timeframe."""
 
-_BLOCK_LOOKBACK = max(yardstick.LOOKBACK, *(spec.lookback for spec in FEATURES))  # `sigma` is known to a block
+# `sigma` is known to a block, the slower one that swings read is not.
+_BLOCK_LOOKBACK = yardstick.LOOKBACK + max(spec.lookback for spec in FEATURES)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from agv2.core.arrays import FloatArray, IntArray
 from agv2.core.jit import kernel
 from agv2.core.timeframes import utc_offset_ns
 
-__all__ = ["SESSIONS", "bar_clock", "session_flags"]
+__all__ = ["DAY_WAVES", "SESSIONS", "bar_clock", "session_flags"]
 
 SESSIONS = {
     "asia": ("Asia/Tokyo", 9, 18),
@@ -18,6 +18,9 @@ SESSIONS = {
     "new_york": ("America/New_York", 8, 17),
 }
 """Zone and local opening and closing hour of each session; weekdays only."""
+
+DAY_WAVES = 4
+"""Waves of a day, the shortest of six hours: what belongs to three hours of the day is a sum of them."""
 
 _CLOCK_ZONE = "America/New_York"  # the clock that metals, indices and FX roll by
 _NS_PER_MINUTE = 60_000_000_000
@@ -35,7 +38,8 @@ class BarClock(NamedTuple):
     session_flags: FloatArray
     """(n_sessions, n_bars) 1 for bars that open while the session is open, else 0."""
     time_of_day: FloatArray
-    """(2, n_bars) sine and cosine of the New York time of day, midnight at (0, 1)."""
+    """(2 * DAY_WAVES, n_bars) sine and cosine of the New York time of day, midnight at (0, 1), then of waves that come
+    twice a day, three times and so on."""
     day_of_week: FloatArray
     """(2, n_bars) sine and cosine of the New York weekday, Monday at (0, 1)."""
 
@@ -64,12 +68,12 @@ def bar_clock(ts_ns: IntArray) -> BarClock:
 
     Known at: the open of bar t.
     """
-    zones = [zone for zone, _, _ in SESSIONS.values()] + 4 * [_CLOCK_ZONE]
+    zones = [zone for zone, _, _ in SESSIONS.values()] + (2 * DAY_WAVES + 2) * [_CLOCK_ZONE]
     distinct = sorted(set(zones))
     zone_of_column = np.array([distinct.index(zone) for zone in zones])
     first_hour, offsets_ns = _zone_offsets(ts_ns, tuple(distinct))
     columns = _looked_up(ts_ns, first_hour, offsets_ns, _week_tables(), zone_of_column)
-    return BarClock(columns[:-4], columns[-4:-2], columns[-2:])
+    return BarClock(columns[: len(SESSIONS)], columns[len(SESSIONS) : -2], columns[-2:])
 
 
 @functools.cache
@@ -78,8 +82,8 @@ def _week_tables() -> FloatArray:
     minutes = np.arange(_WEEK_MINUTES + 60) % _WEEK_MINUTES  # an hour may begin in one week and end in the next
     hour, weekday = minutes % _DAY_MINUTES // 60, minutes // _DAY_MINUTES
     flags = [(opens <= hour) & (hour < closes) & (weekday < 5) for _, opens, closes in SESSIONS.values()]
-    day = _circle(_DAY_MINUTES)[:, minutes % _DAY_MINUTES]
-    return np.concatenate([np.array(flags, dtype=np.float64), day, _circle(7)[:, weekday]])
+    waves = [_circle(_DAY_MINUTES)[:, wave * minutes % _DAY_MINUTES] for wave in range(1, DAY_WAVES + 1)]
+    return np.concatenate([np.array(flags, dtype=np.float64), *waves, _circle(7)[:, weekday]])
 
 
 def _circle(n_steps: int) -> FloatArray:

@@ -29,9 +29,11 @@ class HindsightConfig(Config):
     """The first lessons of a policy: sides alone, by the exact gradient of the expected reward."""
 
     steps: PositiveInt
-    """Most gradient steps; cross-validation says how many of them are taken."""
-    looks: tuple[PositiveInt, ...]
-    """Steps after which cross-validation looks, beside the last."""
+    """Gradient steps."""
+    risk_prices: Annotated[tuple[Weight, ...], Field(min_length=1)]
+    """What holding a position may cost per bar, in targeted per-bar volatilities; one of them is chosen."""
+    least_gain: Annotated[float, Field(ge=1.0)]
+    """A later price is chosen where it promises so many times the Sharpe ratio of those before it."""
     learning_rate: Positive
     weight_decay: Weight
     entropy: Weight

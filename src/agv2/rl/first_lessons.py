@@ -1,19 +1,24 @@
 """What a policy is taught before it meets the simulator: its inputs' scale, and which side to hold, if that pays."""
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from stable_baselines3 import PPO
 
 from agv2.backtest.tape import MarketTape
+from agv2.core.arrays import FloatArray
 from agv2.decision.action_mask import PERMISSION_FIELDS
 from agv2.models.policy import PolicyNetwork
 from agv2.rl.config import HindsightConfig
 from agv2.rl.episodes import Span
+from agv2.rl.expected_path import RowColumns
 from agv2.rl.hindsight_training import fit_sides, untaught_network
 from agv2.rl.input_scaling import InputScaling
-from agv2.rl.side_choices import side_inputs
+from agv2.rl.position_chain import greedy_rewards
+from agv2.rl.side_choices import SideInputs, side_inputs, side_log_probs
 from agv2.rl.side_evidence import SideEvidence, side_evidence
 from agv2.utils.seeding import spawn_seed
 
@@ -28,6 +33,8 @@ class FirstLessons(NamedTuple):
     network: PolicyNetwork
     """Reads scaled observations."""
     evidence: SideEvidence
+    risk_price: float
+    """What holding a position cost per bar while it learnt, in targeted volatilities."""
     abstains: bool
 
 
@@ -35,32 +42,58 @@ def first_lessons(
     tapes: Sequence[MarketTape],
     spans: Sequence[Span],
     scaling: InputScaling,
+    columns: RowColumns,
     config: HindsightConfig,
     net_arch: tuple[int, ...],
     purged_bars: int,
     seed: int,
 ) -> FirstLessons:
-    """Cross-validate on the training bars, then teach all of them for as long as that advises.
+    """Teach sides on all training bars, then ask by cross-validation on them whether that is worth anything.
+
+    The reward counts no risk, and a policy that must turn at both ends of a dull hour holds through it. A price of
+    holding makes it let go; that price is chosen whose policy promises the best Sharpe ratio by what is expected.
 
     Args:
         tapes: the markets.
         spans: training bars.
         scaling: of `input_scaling`.
+        columns: of the market rows.
         config: how.
         net_arch: hidden widths.
         purged_bars: left out around the blocks of cross-validation.
         seed: of all of this.
+
+    Source: Moody and Saffell (2001), IEEE Transactions on Neural Networks 12(4), 875-889, for learning a Sharpe ratio.
     """
     seed = spawn_seed(seed, "hindsight")
-    inputs = side_inputs(tapes, scaling)
-    evidence = side_evidence(tapes, spans, inputs, config, net_arch, purged_bars, seed)
-    network = untaught_network(scaling.mean.size + len(PERMISSION_FIELDS), net_arch, seed)
-    if evidence.t_value < config.least_t:
-        return FirstLessons(_flat(network), evidence, abstains=True)
+    inputs = side_inputs(tapes, scaling, columns)
     starts = [int(inputs.starts[span.tape]) for span in spans]
     ranges = [range(start + span.first, start + span.last) for start, span in zip(starts, spans, strict=True)]
-    fit_sides(network, inputs, ranges, config, seed, steps=evidence.steps)
-    return FirstLessons(network, evidence, abstains=False)
+    best: tuple[float, float, PolicyNetwork] | None = None
+    for price in config.risk_prices:
+        network = untaught_network(scaling.mean.size + len(PERMISSION_FIELDS), net_arch, seed)
+        expected = fit_sides(network, inputs, ranges, price, config, seed)
+        promised = _promised(network, inputs, ranges, expected)
+        if best is None or promised > config.least_gain * max(best[0], 0.0):
+            best = promised, price, network
+    assert best is not None, "there is a price"
+    _, price, network = best
+    evidence = side_evidence(tapes, spans, inputs, price, config, net_arch, purged_bars, seed)
+    abstains = evidence.t_value < config.least_t
+    return FirstLessons(_flat(network) if abstains else network, evidence, price, abstains)
+
+
+def _promised(network: PolicyNetwork, inputs: SideInputs, ranges: Sequence[range], expected: FloatArray) -> float:
+    """Sharpe ratio per bar that the likeliest sides promise, each bar with a position being as risky as any other."""
+    total, held, n_bars = 0.0, 0.0, 0
+    for one in ranges:
+        part = slice(one.start, one.stop)
+        with torch.inference_mode():
+            log_probs = side_log_probs(network, inputs.rows[part], inputs.book[part]).numpy()
+        rewards = np.empty(len(one))
+        _, share = greedy_rewards(log_probs, expected[part], rewards)
+        total, held, n_bars = total + float(rewards.sum()), held + share * len(one), n_bars + len(one)
+    return total / math.sqrt(held * n_bars) if held > 0.0 else 0.0
 
 
 def load_lessons(model: PPO, lessons: FirstLessons) -> None:

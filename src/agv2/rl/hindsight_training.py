@@ -1,22 +1,25 @@
 """Teaches a policy which side to hold by the exact gradient of its expected reward.
 
-An account moves no price. What each side would have earned at every bar is therefore known in hindsight, and the
+An account moves no price. What each side may be expected to earn at every bar is therefore known in hindsight, and the
 expected reward of a policy that chooses among three sides is a sum over the chain of positions: no sample, no
 value network and no advantage estimate stands between the bars and the gradient. Sizes, stops and targets are not
 part of it; they are left as they are for whoever trains on the whole simulator afterwards.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 
+from agv2.core.arrays import FloatArray
 from agv2.decision.action_mask import PERMISSION_FIELDS
 from agv2.decision.actions import ACTION_NVEC
 from agv2.decision.observation import BOOK_FIELDS
 from agv2.models.policy import PolicyNetwork
 from agv2.rl.config import HindsightConfig
+from agv2.rl.expected_path import expected_path
 from agv2.rl.position_chain import choice_gains
+from agv2.rl.price_path import PATH_FIELDS
 from agv2.rl.side_choices import SideInputs, side_log_probs
 
 __all__ = ["fit_sides", "untaught_network"]
@@ -53,33 +56,37 @@ def fit_sides(
     network: PolicyNetwork,
     inputs: SideInputs,
     ranges: Sequence[range],
+    risk_price: float,
     config: HindsightConfig,
     seed: int,
-    look: Callable[[int, PolicyNetwork], None] | None = None,
-    steps: int | None = None,
-) -> None:
+) -> FloatArray:
     """Train the policy stack of `network` in place.
 
     Args:
         network: reads scaled observations.
         inputs: all markets.
         ranges: rows of `inputs` to learn from; each is one stretch of one market, and no bar after it is read.
+        risk_price: what holding a position costs per bar, in targeted volatilities.
         config: how.
         seed: of the stretches drawn.
-        look: called with the number of steps done, after each of `config.looks` and at the end.
-        steps: stop after so many of `config.steps`; None for all.
+
+    Returns:
+        The path that was expected, without the price of risk.
     """
+    expected = expected_path(inputs.paths, inputs.predicted, ranges)
+    paths = expected.copy()
+    paths[:, [PATH_FIELDS.index("long_nights"), PATH_FIELDS.index("short_nights")]] += risk_price
     generator = np.random.default_rng(seed)
     length = min([config.sequence_bars, *(len(one) - 1 for one in ranges)])
     starts = np.concatenate([np.arange(one.start, one.stop - length) for one in ranges])
     weights = [*network.mlp_extractor.policy_net.parameters(), *network.action_net.parameters()]
     optimizer = torch.optim.AdamW(weights, lr=config.learning_rate, weight_decay=config.weight_decay)
-    for step in range(1, (steps or config.steps) + 1):
+    for step in range(1, config.steps + 1):
         bars = generator.choice(starts, config.sequences)[:, np.newaxis] + np.arange(length)
         index = torch.from_numpy(bars)
         log_probs = side_log_probs(network, inputs.rows[index], inputs.book[index])
         gains = np.empty(log_probs.shape, dtype=np.float32)
-        choice_gains(log_probs.detach().numpy(), inputs.paths[bars], config.entropy, gains)
+        choice_gains(log_probs.detach().numpy(), paths[bars], config.entropy, gains)
         loss = -(log_probs.exp() * torch.from_numpy(gains)).sum() / bars.size
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
@@ -87,5 +94,4 @@ def fit_sides(
         for group in optimizer.param_groups:
             group["lr"] = config.learning_rate * (1.0 - (1.0 - _LAST_RATE) * step / config.steps)
         optimizer.step()
-        if look is not None and (step in config.looks or step == (steps or config.steps)):
-            look(step, network)
+    return expected

@@ -61,7 +61,7 @@ def choice_gains(log_probs: Float32Array, paths: FloatArray, entropy_weight: flo
 
 
 @kernel
-def greedy_rewards(log_probs: Float32Array, path: FloatArray, rewards: FloatArray) -> float:
+def greedy_rewards(log_probs: Float32Array, path: FloatArray, rewards: FloatArray) -> tuple[float, float]:
     """Fill `rewards` with what the likeliest choices earn along one path, begun flat.
 
     Args:
@@ -70,9 +70,9 @@ def greedy_rewards(log_probs: Float32Array, path: FloatArray, rewards: FloatArra
         rewards: (T,) written: per bar, in targeted volatilities.
 
     Returns:
-        Units turned per bar.
+        Units turned per bar, and the share of bars at which a position is held.
     """
-    held, turned = 0, 0.0
+    held, turned, n_held = 0, 0.0, 0
     for t in range(path.shape[0]):
         chosen = 0
         for other in range(1, 3):
@@ -81,7 +81,10 @@ def greedy_rewards(log_probs: Float32Array, path: FloatArray, rewards: FloatArra
         rewards[t] = _bar_reward(path[t], held, chosen)
         turned += abs(_SIDES[chosen] - _SIDES[held])
         held = chosen
-    return float(turned / max(path.shape[0], 1))
+        if held != 0:
+            n_held += 1
+    n_bars = max(path.shape[0], 1)
+    return float(turned / n_bars), float(n_held / n_bars)
 
 
 @kernel

@@ -12,6 +12,7 @@ from agv2.core.arrays import FloatArray, IntArray
 from agv2.decision.actions import ACTION_NVEC
 from agv2.decision.observation import BOOK_FIELDS
 from agv2.models.policy import PolicyNetwork
+from agv2.rl.expected_path import RowColumns, forecasts
 from agv2.rl.input_scaling import InputScaling
 from agv2.rl.price_path import price_path
 
@@ -31,16 +32,19 @@ class SideInputs:
     """(n, 2) the observation's `volatility`, and the `exposure` of a full-size long."""
     paths: FloatArray
     """(n, 5) `price_path`."""
+    predicted: FloatArray
+    """(n, k) `forecasts`; NaN where nothing is known."""
     starts: IntArray
     """(n_tapes,) where each market begins."""
 
 
-def side_inputs(tapes: Sequence[MarketTape], scaling: InputScaling) -> SideInputs:
+def side_inputs(tapes: Sequence[MarketTape], scaling: InputScaling, columns: RowColumns | None = None) -> SideInputs:
     """Prepare `tapes`.
 
     Args:
         tapes: the markets.
         scaling: of what is read.
+        columns: of their market rows; None: each is a forecast.
     """
     rows, book = [], []
     for tape in tapes:
@@ -56,6 +60,7 @@ def side_inputs(tapes: Sequence[MarketTape], scaling: InputScaling) -> SideInput
         torch.from_numpy(np.concatenate(rows).astype(np.float32)),
         torch.from_numpy(np.concatenate(book).astype(np.float32)),
         np.concatenate([price_path(tape) for tape in tapes]),
+        np.concatenate([forecasts(tape.market_rows, columns or RowColumns()) for tape in tapes]),
         starts,
     )
 

@@ -1,4 +1,4 @@
-"""Whether choosing sides pays on bars that taught nothing, and how many steps to learn for."""
+"""Whether choosing sides pays on bars that taught nothing."""
 
 import math
 from collections.abc import Sequence
@@ -24,12 +24,10 @@ __all__ = ["SideEvidence", "side_evidence"]
 class SideEvidence(NamedTuple):
     """What cross-validation says about a kind of policy before one is trained on all training bars."""
 
-    steps: int
-    """Gradient steps that did best."""
     sharpe_per_bar: float
     """Of the rewards on bars left out, all blocks taken together, without stops."""
     t_value: float
-    """The mean of these rewards over its standard error; a little flattered, because it is the best of several."""
+    """The mean of these rewards over its standard error."""
     turned_per_bar: float
     """Units bought or sold per bar, of a full-size position."""
 
@@ -46,6 +44,7 @@ def side_evidence(
     tapes: Sequence[MarketTape],
     spans: Sequence[Span],
     inputs: SideInputs,
+    risk_price: float,
     config: HindsightConfig,
     net_arch: tuple[int, ...],
     purged_bars: int,
@@ -53,17 +52,17 @@ def side_evidence(
 ) -> SideEvidence:
     """Leave out each block of the training bars in turn, and play the likeliest sides on it.
 
+    What is played is paid in what it earned, luck included; only the learning is spared that.
+
     Args:
         tapes: the markets.
         spans: training bars, one span a market.
         inputs: all of `tapes`.
+        risk_price: that the policies learn with.
         config: how policies are trained, and the number of blocks.
         net_arch: hidden widths.
         purged_bars: that do not teach before and after a block.
         seed: of weights and draws.
-
-    Returns:
-        The best look.
 
     Source: López de Prado (2018), Advances in Financial Machine Learning, chapter 7, for purging.
     """
@@ -71,7 +70,7 @@ def side_evidence(
     blocks = training_blocks(
         [ts_ns[span.first : span.last] for ts_ns, span in zip(stamps, spans, strict=True)], config.blocks, purged_bars
     )
-    played: dict[int, list[_Played]] = {}
+    played: list[_Played] = []
     for number, block in enumerate(blocks):
         taught: list[range] = []
         left_out: list[tuple[IntArray, range]] = []
@@ -83,12 +82,10 @@ def side_evidence(
             low, high = np.clip(np.searchsorted(ts_ns, [block.first_ns, block.stop_ns]), span.first, span.last).tolist()
             left_out.append((ts_ns[low:high], range(start + low, start + high)))
 
-        def look(step: int, network: PolicyNetwork, bars: list[tuple[IntArray, range]] = left_out) -> None:
-            played.setdefault(step, []).extend(_play(network, inputs, *each) for each in bars)
-
         network = untaught_network(inputs.rows.shape[1] + len(BOOK_FIELDS), net_arch, seed + number)
-        fit_sides(network, inputs, taught, config, seed + number, look)
-    return max((_evidence(step, parts) for step, parts in played.items()), key=lambda one: one.sharpe_per_bar)
+        fit_sides(network, inputs, taught, risk_price, config, seed + number)
+        played.extend(_play(network, inputs, *each) for each in left_out)
+    return _evidence(played)
 
 
 def _play(network: PolicyNetwork, inputs: SideInputs, ts_ns: IntArray, bars: range) -> _Played:
@@ -96,14 +93,15 @@ def _play(network: PolicyNetwork, inputs: SideInputs, ts_ns: IntArray, bars: ran
     with torch.inference_mode():
         log_probs: Float32Array = side_log_probs(network, inputs.rows[part], inputs.book[part]).numpy()
     rewards = np.empty(len(bars))
-    return _Played(ts_ns, rewards, greedy_rewards(log_probs, inputs.paths[part], rewards))
+    turned, _ = greedy_rewards(log_probs, inputs.paths[part], rewards)
+    return _Played(ts_ns, rewards, turned)
 
 
-def _evidence(step: int, parts: Sequence[_Played]) -> SideEvidence:
+def _evidence(parts: Sequence[_Played]) -> SideEvidence:
     """Rewards of one moment count once: what two markets do at a time is no two pieces of evidence."""
     _, place = np.unique(np.concatenate([part.ts_ns for part in parts]), return_inverse=True)
     rewards = np.bincount(place, np.concatenate([part.rewards for part in parts]))
     spread = float(rewards.std())
     sharpe = float(rewards.mean()) / spread if spread > 0.0 else 0.0
     turned = float(np.average([part.turned_per_bar for part in parts], weights=[part.ts_ns.size for part in parts]))
-    return SideEvidence(step, sharpe, sharpe * math.sqrt(rewards.size), turned)
+    return SideEvidence(sharpe, sharpe * math.sqrt(rewards.size), turned)

@@ -16,6 +16,7 @@ from agv2.rl.callbacks import EvaluationCallback, Progress, ProgressCallback, Va
 from agv2.rl.checkpoint import CheckpointCallback, restore_checkpoint, training_digest
 from agv2.rl.config import PolicyConfig
 from agv2.rl.episodes import Span
+from agv2.rl.expected_path import RowColumns
 from agv2.rl.first_lessons import FirstLessons, first_lessons, load_lessons
 from agv2.rl.input_scaling import input_scaling
 from agv2.rl.policy_adapter import TorchPolicy, policy_network
@@ -66,7 +67,7 @@ def train_policy(
     progress: Progress | None = None,
     checkpoint_dir: Path | None = None,
     *,
-    embedding_size: int = 0,
+    columns: RowColumns | None = None,
     purged_bars: int = 0,
 ) -> TrainedPolicy:
     """Learn which side to hold in hindsight, then train everything for at least `total_steps` environment steps.
@@ -87,8 +88,7 @@ def train_policy(
         initial_equity: money in each account.
         progress: called after every rollout of PPO, and as often in a training by SAC.
         checkpoint_dir: where to keep a checkpoint that a later call with the same arguments resumes from.
-        embedding_size: how many of the first columns of a market row are an embedding; `config.read_embedding` says
-            whether they are read.
+        columns: of the market rows; an embedding is read if `config.read_embedding`. None: each is a forecast.
         purged_bars: left out around the blocks of cross-validation, because labels reach so far.
 
     Returns:
@@ -97,6 +97,7 @@ def train_policy(
     Raises:
         DataError: a span cannot be traded on, or the checkpoint was damaged or belongs to another training.
     """
+    columns = columns or RowColumns()
     is_ppo = config.algorithm == "ppo"
     per_rollout = config.n_books * (config.n_steps if is_ppo else config.sac.train_freq)
     total_steps = -(-total_steps // per_rollout) * per_rollout
@@ -106,7 +107,7 @@ def train_policy(
         kind: ActionKind = "discrete" if is_ppo else "continuous"
         env = TradingVecEnv(tapes, train_spans, config, initial_equity, generator, kind)
         path = None if checkpoint_dir is None else checkpoint_dir / CHECKPOINT
-        scaling = input_scaling(tapes, train_spans, 0 if config.read_embedding else embedding_size)
+        scaling = input_scaling(tapes, train_spans, 0 if config.read_embedding else columns.embedding)
         model: PPO | SAC
         first: FirstLessons | None = None
         if not is_ppo:
@@ -114,7 +115,9 @@ def train_policy(
         else:
             model = new_ppo(env, config, scaling)
             if config.hindsight is not None and not (path is not None and path.exists()):
-                first = first_lessons(tapes, train_spans, scaling, config.hindsight, config.net_arch, purged_bars, seed)
+                first = first_lessons(
+                    tapes, train_spans, scaling, columns, config.hindsight, config.net_arch, purged_bars, seed
+                )
                 load_lessons(model, first)
         telling = ProgressCallback(total_steps, min(config.n_books * config.n_steps, total_steps), progress)
         callbacks: list[BaseCallback] = [telling]
@@ -128,7 +131,7 @@ def train_policy(
             callbacks.append(looking)
         evidence = None if first is None else first.evidence
         if path is not None:
-            numbers = (total_steps, seed, initial_equity, embedding_size, purged_bars)
+            numbers = (total_steps, seed, initial_equity, *columns, purged_bars)
             digest = training_digest(tapes, (train_spans, validation_spans), config, *numbers)
             if path.exists():
                 evidence = restore_checkpoint(path, digest, model, env, telling, looking)
