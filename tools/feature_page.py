@@ -21,6 +21,7 @@ from agv2.data.config import MarketsConfig
 from agv2.data.synthetic_markets.market import MarketRequest, instrument_market
 from agv2.features.pipeline import FEATURES, FeatureMatrix, compute_features
 from agv2.features.support_resistance import fractal_pivots, heat_map, level_density, nearest_levels
+from agv2.features.swing_levels import swing_levels
 from agv2.utils.config import load_config
 
 PAGE = Path(__file__).resolve().parents[1] / "docs/features.md"
@@ -31,7 +32,7 @@ SHOWN_BARS = 300
 
 _SYMBOL, _MARKET_BARS = "XAUUSD", 2_400
 _BLOCK = re.compile(r"(<!-- from the sources: (\w+) (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
-_QUOTED = {each.__name__: each for each in (fractal_pivots, level_density, nearest_levels, heat_map)}
+_QUOTED = {each.__name__: each for each in (fractal_pivots, level_density, nearest_levels, heat_map, swing_levels)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +55,11 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "clock": (
         "session_asia", "session_london", "session_new_york",
         "time_of_day_sine", "time_of_day_cosine", "day_of_week_sine", "day_of_week_cosine",
+        "time_of_day_sine_2", "time_of_day_cosine_2", "time_of_day_sine_3", "time_of_day_cosine_3",
+        "time_of_day_sine_4", "time_of_day_cosine_4",
     ),
     "levels": ("level_above", "level_below", "level_above_strength", "level_below_strength"),
+    "swings": ("swing_support", "swing_resistance"),
     "heatmap": _heat(),
 }  # fmt: skip
 """Features by the section and the picture that show them."""

@@ -118,7 +118,7 @@ def family(name: str, panels: Panels) -> None:
 def clock() -> None:
     """Sessions as bands, time of day and weekday as lines."""
     sessions, circles = FAMILIES["clock"][:3], FAMILIES["clock"][3:]
-    drawn, _, axes = figure(3, 1.5)
+    drawn, _, axes = figure(4, 1.5)
     for height, name in enumerate(sessions):
         colour = SESSION_COLOURS[name.removeprefix("session_")]
         edges = np.flatnonzero(np.diff(np.concatenate([[0.0], shown(name), [0.0]])))
@@ -126,7 +126,8 @@ def clock() -> None:
     axes[0].set_yticks(np.arange(len(sessions)) + 0.42, sessions)
     axes[0].tick_params(axis="y", length=0, labelcolor=INK)
     series(axes[1], *circles[:2])
-    series(axes[2], *circles[2:])
+    series(axes[2], *circles[2:4])
+    series(axes[3], *circles[4:6])
     save(drawn, "clock")
 
 
@@ -238,6 +239,7 @@ def main() -> None:
     style()
     for name in ("returns", "shapes", "volatility"):
         family(name, tuple((column,) for column in FAMILIES[name]))
+    family("swings", (FAMILIES["swings"],))
     for draw in (clock, levels, heatmap, context, trading_day):
         draw()
     for path in sorted(PICTURES.glob("*.svg")):

@@ -63,8 +63,7 @@ def swing_levels(log_close: FloatArray, sigma: FloatArray) -> SwingLevels:
         Support and resistance; NaN for the first 500 bars and where `sigma` is.
 
     Known at: the close of bar t, from the closes of bars t - 500 .. t and `sigma` of the last 452 of them.
-    Source: Osler (2000), FRBNY Economic Policy Review 6(2), 53-68, for prices at which trends turn again; the weights
-        are ours.
+    Source: Osler (2000), FRBNY Economic Policy Review 6(2), 53-68, for support and resistance; the weights are ours.
     """
     n_bars = log_close.size
     support, resistance = np.full(n_bars, np.nan), np.full(n_bars, np.nan)

@@ -43,11 +43,11 @@ def test_a_file_is_written_and_inspected(
     said = called(capsys, "export", "--bars", *files, "--window", "32", "--stride", "2")
     assert said.code == 0, said.err
     first, last = said.out.splitlines()
-    assert first.startswith("82 windows of 32 bars × 151 features, one every 2 bars: 1.6 MB in memory, about 0.")
+    assert first.startswith("82 windows of 32 bars × 159 features, one every 2 bars: 1.7 MB in memory, about 0.")
     assert last.startswith("data/encoder_windows.parquet: written, 0.")
     said = called(capsys, "inspect", "data/encoder_windows.parquet")
     assert said.code == 0, said.err
-    assert "82 windows of 32 bars × 151 features" in said.out
+    assert "82 windows of 32 bars × 159 features" in said.out
     assert "1h bars, a window every 2, features as computed" in said.out
     assert "symbols: XAUUSD 41, XAGUSD 41" in said.out
     assert "regime_label: trend" in said.out
@@ -61,7 +61,7 @@ def test_json_is_all_there_is_on_standard_output(
     words = ("export", "--bars", files[0], "--out", out, "--symbol", "GOLD", "--window", "32", "--normalised")
     assert called(capsys, *words, "--until", "2018-04-09").code == 0
     document = json.loads(called(capsys, "inspect", out, "--json").out)
-    assert (document["windows"], document["window"], document["features"]) == (81, 32, 151)
+    assert (document["windows"], document["window"], document["features"]) == (81, 32, 159)
     assert (document["symbols"], document["normalised"]) == ({"GOLD": 81}, True)
     assert document["known_until"] == "2018-04-09T00:00:00Z"
     assert document["labels"]["sr_heatmap"]["unknown"] > 0
@@ -156,7 +156,7 @@ def test_the_examples_of_the_page_run_on_a_file_of_the_commands(
     assert len(EXAMPLES) == 3
     for example in EXAMPLES:
         exec(compile(example, "docs/encoder_windows.md", "exec"), {"__name__": "example"})
-    assert "(81, 32, 151)" in capsys.readouterr().out
+    assert "(81, 32, 159)" in capsys.readouterr().out
 
 
 def test_the_page_names_the_columns_and_the_header_as_they_are(

@@ -51,7 +51,7 @@ def test_all_shows_each_column_of_the_heat_map_and_the_timeframe_is_the_users(
     text = listed(capsys, "--all", "--timeframe", "5m")
     assert text.count("heatmap_") >= 32
     assert "heatmap_07" in text
-    assert "151 columns. A feature on 15m or 1h, such as heatmap_31@1h" in text
+    assert "159 columns. A feature on 15m or 1h, such as heatmap_31@1h" in text
 
 
 def test_a_narrow_terminal_gets_what_fits(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
