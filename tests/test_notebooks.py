@@ -49,7 +49,7 @@ def write_cells(path: Path, *sources: str) -> Path:
 
 
 def test_all_are_there() -> None:
-    assert ids == ["01_eda", "02_feature_engineering", "03_encoder_validation"]
+    assert ids == ["01_eda", "02_feature_engineering", "03_encoder_validation", "04_rl_diagnostics"]
 
 
 @pytest.mark.timeout(600)
