@@ -54,9 +54,9 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "volatility": ("realized_volatility", "parkinson_volatility", "average_true_range", "usual_volatility"),
     "clock": (
         "session_asia", "session_london", "session_new_york",
-        "time_of_day_sine", "time_of_day_cosine", "day_of_week_sine", "day_of_week_cosine",
-        "time_of_day_sine_2", "time_of_day_cosine_2", "time_of_day_sine_3", "time_of_day_cosine_3",
-        "time_of_day_sine_4", "time_of_day_cosine_4",
+        "time_of_day_sine", "time_of_day_cosine", "time_of_day_sine_2", "time_of_day_cosine_2",
+        "time_of_day_sine_3", "time_of_day_cosine_3", "time_of_day_sine_4", "time_of_day_cosine_4",
+        "day_of_week_sine", "day_of_week_cosine",
     ),
     "levels": ("level_above", "level_below", "level_above_strength", "level_below_strength"),
     "swings": ("swing_support", "swing_resistance"),

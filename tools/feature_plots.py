@@ -118,16 +118,15 @@ def family(name: str, panels: Panels) -> None:
 def clock() -> None:
     """Sessions as bands, time of day and weekday as lines."""
     sessions, circles = FAMILIES["clock"][:3], FAMILIES["clock"][3:]
-    drawn, _, axes = figure(4, 1.5)
+    drawn, _, axes = figure(1 + len(circles) // 2, 1.5)
     for height, name in enumerate(sessions):
         colour = SESSION_COLOURS[name.removeprefix("session_")]
         edges = np.flatnonzero(np.diff(np.concatenate([[0.0], shown(name), [0.0]])))
         axes[0].broken_barh([(a - 0.5, b - a) for a, b in edges.reshape(-1, 2)], (height, 0.85), color=colour)
     axes[0].set_yticks(np.arange(len(sessions)) + 0.42, sessions)
     axes[0].tick_params(axis="y", length=0, labelcolor=INK)
-    series(axes[1], *circles[:2])
-    series(axes[2], *circles[2:4])
-    series(axes[3], *circles[4:6])
+    for one, place in zip(axes[1:], range(0, len(circles), 2), strict=True):
+        series(one, *circles[place : place + 2])
     save(drawn, "clock")
 
 
