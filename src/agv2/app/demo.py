@@ -21,7 +21,7 @@ from agv2.utils.config import Override
 
 __all__ = ["demo"]
 
-_BARS = 12_000
+_BARS = 15_000
 _MARKETS = {
     "trend": ("TREND", "an edge is planted: drift that persists for days at a time"),
     "noise": ("NOISE", "nothing is planted: any profit is luck"),
