@@ -9,12 +9,13 @@ score of turns against the best that ignores the bar. The network has no part in
 
 import argparse
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from agv2.app.fold_training import training_data
+from agv2.app.fold_training import linear_inputs, training_data
 from agv2.app.market_preparation import prepare_markets
 from agv2.app.settings import load_settings
 from agv2.backtest.walk_forward import Fold
@@ -39,9 +40,14 @@ def subsets(columns: tuple[FeatureColumn, ...]) -> dict[str, LinearInputs]:
     levels = np.array([column.spec.reads is Reads.LEVELS for column in columns])
     heat = np.array([column.spec.is_heat for column in columns])
     context = np.array(["@" in name for name in names])
-    nearest = names.index("level_above"), names.index("level_below")
+    swings = np.array([name.startswith("swing_") for name in names])
+    waves = np.array([name.startswith("time_of_day") and name[-1].isdigit() for name in names])
+    own = linear_inputs(columns)
+    nearest = own.nearest
     return {
-        "the bar's own": LinearInputs(~context & ~levels, ~context & levels & ~heat, nearest),
+        "the bar's own": own,
+        "without swings": replace(own, every_head=own.every_head & ~swings),
+        "without waves": replace(own, every_head=own.every_head & ~waves),
         "with its levels": LinearInputs(~context & ~heat, ~context & levels & ~heat, nearest),
         "with its heat map": LinearInputs(~context, ~context, nearest),
         "with context": LinearInputs(~levels, ~heat, nearest),
