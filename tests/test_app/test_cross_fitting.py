@@ -199,6 +199,27 @@ def test_embeddings_are_the_folds_own_and_predictions_those_of_the_blocks(
     assert np.isfinite(crossed.rows()[fold.train_lo :]).all()
 
 
+def test_on_one_level_a_block_differs_by_its_mean_alone(
+    market: PreparedMarket, fold: Fold, blocks: tuple[TrainingBlock, ...], encoders: list[FoldEncoder]
+) -> None:
+    own, *others = encoders
+    (plain,) = cross_fitted_outputs([market], [fold], own, blocks, others)
+    (level,) = cross_fitted_outputs([market], [fold], own, blocks, others, one_level=True)
+    inside = market_outputs(market, TRAIN_HI, own)
+    for name in ("embedding", "regime_probs", "pattern_probs", "level_probs"):
+        np.testing.assert_array_equal(getattr(level, name), getattr(plain, name), err_msg=name)
+    n_levels = len(own.pretrained.config.quantile_levels)
+    middle = own.pretrained.config.quantile_levels.index(0.5)
+    for block in blocks:
+        held = bars_of(market, block)
+        found, before, aim = (one.quantiles[held].reshape(-1, 3, n_levels) for one in (level, plain, inside))
+        assert (np.diff(found, axis=-1) >= 0.0).all()
+        np.testing.assert_allclose(found.mean(axis=(0, 2)), aim.mean(axis=(0, 2)), atol=1e-4)
+        moved = (found - before)[:, :, middle]
+        assert np.abs(np.median(moved, axis=0)).max() > 1e-3, "the encoders differ"
+        assert (np.abs(moved - np.median(moved, axis=0)) < 1e-5).mean() > 0.5, "by one number"
+
+
 def test_the_losses_are_those_of_the_rows_that_taught_the_folds_encoder(
     market: PreparedMarket,
     fold: Fold,

@@ -17,7 +17,7 @@ from agv2.risk.kelly import EdgeEstimate
 from agv2.utils.config import parse_override
 from tests.tapes import a_tape
 
-OVERRIDES = ("risk.profile=prop-firm", "risk.profiles.prop-firm.trailing_units=1.5", "rl_policy.hindsight=null")
+OVERRIDES = ("risk.profile=prop-firm", "risk.profiles.prop-firm.trailing_units=0.75", "rl_policy.hindsight=null")
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,6 @@
 import torch
 
-from agv2.app.policy_vote import abstention_note, voted_policy
+from agv2.app.policy_vote import evidence_note, voted_policy
 from agv2.models.policy import PolicyNetwork
 
 
@@ -14,7 +14,8 @@ def a_network(side: int, sure: float) -> PolicyNetwork:
 
 
 LONG, SHORT, FLAT = a_network(1, 1.0), a_network(2, 0.5), a_network(0, 20.0)
-TRADES, ABSTAINS = {"abstains": 0.0, "left_out_t": 3.0}, {"abstains": 1.0, "left_out_t": 1.25}
+TRADES = {"abstains": 0.0, "left_out_t": 3.0, "first_size_frac": 1.0}
+ABSTAINS = {"abstains": 1.0, "left_out_t": 1.25, "first_size_frac": 0.25}
 
 
 def choice(network: PolicyNetwork) -> int:
@@ -28,11 +29,14 @@ def test_those_that_trade_decide_unless_most_abstain() -> None:
     assert choice(voted_policy([FLAT], [ABSTAINS])) == 0
 
 
-def test_the_note_says_who_abstains_and_why() -> None:
-    assert abstention_note("fold 1", [TRADES], 2.0) is None
-    assert "fold 2: the policy abstains, and nothing is traded: on training bars left out" in str(
-        abstention_note("fold 2", [ABSTAINS], 2.0)
+def test_the_note_says_what_trading_was_worth_and_what_follows() -> None:
+    assert evidence_note("fold 1", [{"abstains": 0.0}], 2.0) is None
+    assert evidence_note("fold 1", [TRADES], 2.0) == (
+        "fold 1: on training bars left out, holding the likeliest sides was worth 3.0 standard errors after costs: "
+        "what trades begins at 100% of the targeted size"
     )
-    some = str(abstention_note("fold 3", [TRADES, TRADES, ABSTAINS], 2.0))
-    assert "1 of 3 policies abstain: " in some
-    assert "1.2 standard errors" in some
+    alone = str(evidence_note("fold 2", [ABSTAINS], 2.0))
+    assert "1.2 standard errors" in alone
+    assert alone.endswith("least_t asks for 2: the policy abstains, and nothing is traded")
+    some = str(evidence_note("fold 3", [TRADES, TRADES, ABSTAINS], 2.0))
+    assert "1 of 3 policies abstain; 3.0, 3.0 standard errors" in some

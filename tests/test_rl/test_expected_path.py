@@ -26,6 +26,19 @@ def test_luck_goes_and_what_was_foretold_stays() -> None:
     assert found[:, 1].std() == pytest.approx(0.05, rel=0.2)
 
 
+def test_what_all_bars_have_in_common_is_no_forecast() -> None:
+    """A market that rose by a fifth of a volatility a bar, and a forecast whose level says so."""
+    rng = np.random.default_rng(3)
+    told = 0.01 * rng.normal(size=N)
+    rose, still = a_path(5.0 * told + rng.normal(size=N)), a_path(np.zeros(N))
+    still[:, :2] = rose[:, :2]
+    rose[:, 1] += 0.2
+    taught = [range(15_000)]
+    found = expected_path(rose, (told + 0.3)[:, np.newaxis], taught)
+    np.testing.assert_allclose(found[:, 1], expected_path(still, told[:, np.newaxis], taught)[:, 1], atol=2e-4)
+    assert abs(found[:15_000, 1].mean()) < 1e-12
+
+
 def test_it_is_fitted_on_the_taught_rows_alone_and_unknown_rows_promise_nothing() -> None:
     rng = np.random.default_rng(1)
     told, body = rng.normal(size=(N, 2)), rng.normal(size=N)

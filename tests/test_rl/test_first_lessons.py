@@ -6,7 +6,7 @@ import torch
 
 from agv2.backtest.tape import MarketTape
 from agv2.decision.action_mask import PERMISSION_FIELDS
-from agv2.decision.actions import ACTION_NVEC
+from agv2.decision.actions import ACTION_NVEC, SIZE_FRACS
 from agv2.decision.observation import BOOK_FIELDS
 from agv2.rl.config import HindsightConfig
 from agv2.rl.episodes import Span
@@ -15,6 +15,7 @@ from agv2.rl.first_lessons import FirstLessons, first_lessons
 from agv2.rl.hindsight_training import untaught_network
 from agv2.rl.input_scaling import input_scaling
 from agv2.rl.side_choices import side_inputs, side_log_probs
+from agv2.rl.side_evidence import SideEvidence
 from agv2.rl.training import TrainedPolicy, train_policy
 from tests.rl_settings import small_config
 from tests.tapes import a_tape, costs, walk
@@ -57,6 +58,25 @@ def test_what_foretells_the_next_bar_is_found_however_small_its_unit() -> None:
 def test_noise_makes_it_abstain() -> None:
     verdicts = [lessons(a_market(0.0, seed)).abstains for seed in range(4)]
     assert sum(verdicts) >= 3
+
+
+@pytest.mark.parametrize(("t_value", "size"), [(1.0, 0.25), (1.3, 0.5), (2.0, 0.75), (4.0, 1.0)])
+def test_size_begins_at_the_share_of_the_evidence_that_is_not_luck(
+    monkeypatch: pytest.MonkeyPatch, t_value: float, size: float
+) -> None:
+    """1 - 1/t²: none of one standard error, 0.41 of 1.3, 0.75 of two, 0.94 of four."""
+    evidence = SideEvidence(0.1, t_value, 0.1)
+    monkeypatch.setattr("agv2.rl.first_lessons.side_evidence", lambda *_: evidence)
+    with_size = CONFIG.model_copy(update={"least_t": 1.0})
+    tape = a_market(0.4)
+    scaling = input_scaling([tape], SPANS)
+    taught = first_lessons([tape], SPANS, scaling, RowColumns(), with_size, (16,), 5, 1)
+    assert not taught.abstains
+    rows = torch.randn(50, scaling.mean.size + len(PERMISSION_FIELDS))
+    rows[:, -len(PERMISSION_FIELDS) :] = 1.0
+    _, sizes, stops, targets = taught.network(rows).logits.split(ACTION_NVEC, dim=-1)
+    assert {SIZE_FRACS[choice] for choice in sizes.argmax(-1).tolist()} == {size}
+    assert set(stops.argmax(-1).tolist()) == set(targets.argmax(-1).tolist()) == {3}
 
 
 def test_an_abstaining_policy_is_flat_and_not_trained_further() -> None:

@@ -89,8 +89,15 @@ def cross_fitted_outputs(
     blocks: Sequence[TrainingBlock],
     encoders: Sequence[FoldEncoder],
     cache: EmbeddingCache | None = None,
+    *,
+    one_level: bool = False,
 ) -> list[HeadOutputs]:
     """What the policy reads of each market before the end of its training bars.
+
+    Encoders of different bars differ by what those bars paid on average. A policy would read from that in which block a
+    bar lies, and what the block paid is what the others did not: on a market without an edge that looked like two
+    standard errors of evidence. `one_level` moves each quantile of a block to the mean that the fold's encoder gives it
+    there; the shape of the block's predictions stays its own.
 
     Args:
         markets: prepared markets.
@@ -99,6 +106,7 @@ def cross_fitted_outputs(
         blocks: of the training bars.
         encoders: one a block, fitted with it left out.
         cache: where the fold's embeddings of long histories are kept; None: everything is computed.
+        one_level: for policies; without it predictions of a block know nothing at all of its outcomes.
 
     Returns:
         (train_hi, ...) a market; NaN before its first decision.
@@ -114,9 +122,16 @@ def cross_fitted_outputs(
             lead = other.pretrained.encoder.window - 1
             features = other.normalizer.transform(market.features.values[first - lead : stop])
             said = embed_history(other.pretrained.encoder, other.pretrained.heads, features, market.asset_class)
+            own = outputs.quantiles[first:stop].mean(axis=0)
             for field in fields(outputs):
                 if field.name != "embedding":
                     getattr(outputs, field.name)[first:stop] = getattr(said, field.name)[lead:]
+            if one_level:
+                quantiles = outputs.quantiles[first:stop]
+                moved = quantiles + (own - quantiles.mean(axis=0))
+                n_levels = len(other.pretrained.config.quantile_levels)
+                # Neighbours that cross after that are as far apart as chance: their order is restored.
+                quantiles[:] = np.sort(moved.reshape(stop - first, -1, n_levels), axis=-1).reshape(moved.shape)
         found.append(outputs)
     return found
 

@@ -35,7 +35,8 @@ def policy_tapes(
         tell: told of trouble with the disk.
     """
     blocks = plan.blocks_of(folds)
-    outputs = cross_fitted_outputs(plan.markets, folds, encoder, blocks, others, _embedding_cache(tell))
+    cache = _embedding_cache(tell)
+    outputs = cross_fitted_outputs(plan.markets, folds, encoder, blocks, others, cache, one_level=True)
     return [
         market.tape(fold.train_hi, said.rows()) for market, fold, said in zip(plan.markets, folds, outputs, strict=True)
     ]

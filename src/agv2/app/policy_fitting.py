@@ -30,8 +30,9 @@ class FittedPolicy(NamedTuple):
 
     network: PolicyNetwork
     facts: dict[str, float]
-    """`steps`, `best_step`, `train_sharpe_per_bar`, `validation_sharpe_per_bar`, `abstains` (0 or 1) and what
-    cross-validation on the training bars said: `left_out_sharpe_per_bar`, `left_out_t`."""
+    """`steps`, `best_step`, `train_sharpe_per_bar`, `validation_sharpe_per_bar`, `abstains` (0 or 1), what
+    cross-validation on the training bars said, `left_out_sharpe_per_bar` and `left_out_t`, and the size with which the
+    policy begins for it, `first_size_frac`."""
     curve: tuple[Mapping[str, float], ...]
     """The learning curve: `step`, `reward` with its terms, `drawdown`, and what the algorithm says."""
     looks: tuple[ValidationPoint, ...]
@@ -129,6 +130,7 @@ def fit_policy(
         facts |= {
             "left_out_sharpe_per_bar": trained.evidence.sharpe_per_bar,
             "left_out_t": trained.evidence.t_value,
+            "first_size_frac": trained.evidence.size_frac,
         }
     if tracked is not None:
         tracked.learning(trained.curve)

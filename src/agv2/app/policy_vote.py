@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from agv2.models.policy import PolicyNetwork
 from agv2.rl.policy_adapter import ensemble_network
 
-__all__ = ["abstention_note", "voted_policy"]
+__all__ = ["evidence_note", "voted_policy"]
 
 
 def voted_policy(networks: Sequence[PolicyNetwork], facts: Sequence[Mapping[str, float]]) -> PolicyNetwork:
@@ -22,20 +22,28 @@ def voted_policy(networks: Sequence[PolicyNetwork], facts: Sequence[Mapping[str,
     return ensemble_network([network for network, is_silent in zip(networks, silent, strict=True) if is_silent == most])
 
 
-def abstention_note(name: str, facts: Sequence[Mapping[str, float]], least_t: float) -> str | None:
-    """One line on policies that abstain; None where none does.
+def evidence_note(name: str, facts: Sequence[Mapping[str, float]], least_t: float) -> str | None:
+    """One line on what trading was worth on bars left out, and what follows; None where nobody asked.
 
     Args:
         name: of the fold.
         facts: of each seed.
         least_t: standard errors that trading has to be worth.
     """
-    worth = [each["left_out_t"] for each in facts if each["abstains"] > 0.0]
-    if not worth:
+    asked = [each for each in facts if "left_out_t" in each]
+    if not asked:
         return None
-    who = "the policy abstains" if len(facts) == 1 else f"{len(worth)} of {len(facts)} policies abstain"
-    flat = ", and nothing is traded" if 2 * len(worth) > len(facts) else ""
-    return (
-        f"{name}: {who}{flat}: on training bars left out, holding the likeliest sides was worth {max(worth):.1f} "
-        f"standard errors after costs; rl_policy.hindsight.least_t asks for {least_t:g}"
-    )
+    silent = [each["left_out_t"] for each in asked if each["abstains"] > 0.0]
+    trading = [each for each in asked if not each["abstains"] > 0.0]
+    found = f"{name}: on training bars left out, holding the likeliest sides was worth"
+    said = []
+    if silent:
+        who = "the policy abstains" if len(asked) == 1 else f"{len(silent)} of {len(asked)} policies abstain"
+        flat = ", and nothing is traded" if 2 * len(silent) > len(asked) else ""
+        asks = f"rl_policy.hindsight.least_t asks for {least_t:g}"
+        said.append(f"{max(silent):.1f} standard errors after costs, {asks}: {who}{flat}")
+    if trading:
+        worth = ", ".join(f"{each['left_out_t']:.1f}" for each in trading)
+        sizes = ", ".join(f"{each['first_size_frac']:.0%}" for each in trading)
+        said.append(f"{worth} standard errors after costs: what trades begins at {sizes} of the targeted size")
+    return f"{found} {'; '.join(said)}"

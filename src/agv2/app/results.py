@@ -12,7 +12,7 @@ import numpy as np
 from agv2.app.fold_training import FoldEncoder, observation_layout
 from agv2.app.fold_walk import FoldFacts, Walked
 from agv2.app.policy_sizing import sizing_note
-from agv2.app.policy_vote import abstention_note
+from agv2.app.policy_vote import evidence_note
 from agv2.app.progress import RunProgress
 from agv2.app.report_inputs import write_fold_facts, write_report_inputs
 from agv2.app.run_plan import RunPlan
@@ -151,7 +151,7 @@ def _summary(
     notes.extend(_cross_fit_note(facts))
     lessons = plan.settings.rl_policy.hindsight
     if lessons is not None:
-        told = (abstention_note(f"fold {n}", fact.policies, lessons.least_t) for n, fact in enumerate(facts, start=1))
+        told = (evidence_note(f"fold {n}", fact.policies, lessons.least_t) for n, fact in enumerate(facts, start=1))
         notes.extend(note for note in told if note is not None)
     notes.extend(
         sizing_note(f"fold {number}", fact.edge, plan.kelly_fraction)

@@ -7,16 +7,26 @@ import numpy as np
 from agv2.core.arrays import FloatArray, IntArray
 from agv2.core.jit import kernel
 
-__all__ = ["ACTION_NVEC", "CONTINUOUS_ORDER", "Action", "decode_action", "decode_continuous", "snap_actions"]
+__all__ = [
+    "ACTION_NVEC",
+    "CONTINUOUS_ORDER",
+    "SIZE_FRACS",
+    "Action",
+    "decode_action",
+    "decode_continuous",
+    "snap_actions",
+]
 
 ACTION_NVEC: tuple[int, int, int, int] = (3, 4, 4, 4)
 """Choices of position, size, stop and target: `MultiDiscrete(ACTION_NVEC)`."""
+
+SIZE_FRACS: tuple[float, ...] = (0.25, 0.5, 0.75, 1.0)
+"""Shares of the volatility-targeted position that may be chosen, rising."""
 
 CONTINUOUS_ORDER: tuple[tuple[int, ...], ...] = ((2, 0, 1), (0, 1, 2, 3), (0, 1, 2, 3), (0, 1, 2, 3))
 """Of each choice its indices from -1 to +1 of the continuous twin: short, flat, long; small to large."""
 
 _SIDES = (0, 1, -1)
-_SIZES = (0.25, 0.5, 0.75, 1.0)
 _STOPS = (1.5, 2.5, 5.0, 10.0)
 _TARGETS = (1.5, 2.0, 3.0, 4.0)
 _POSITION_ORDER = CONTINUOUS_ORDER[0]
@@ -41,7 +51,7 @@ def decode_action(position: int, size: int, stop: int, target: int) -> Action:
 
     Position 0 is flat, 1 long, 2 short; the target is a multiple of the stop's distance.
     """
-    return Action(_SIDES[position], _SIZES[size], _STOPS[stop], _STOPS[stop] * _TARGETS[target])
+    return Action(_SIDES[position], SIZE_FRACS[size], _STOPS[stop], _STOPS[stop] * _TARGETS[target])
 
 
 @kernel
@@ -74,7 +84,7 @@ def snap_actions(actions: FloatArray) -> IntArray:
 def _snap(position: float, size: float, stop: float, target: float) -> tuple[int, int, int, int]:
     return (
         _POSITION_ORDER[_part(position, len(_SIDES))],
-        _part(size, len(_SIZES)),
+        _part(size, len(SIZE_FRACS)),
         _part(stop, len(_STOPS)),
         _part(target, len(_TARGETS)),
     )

@@ -1,17 +1,20 @@
 """The heads' linear parts, fitted alone before the network: a strong and almost free baseline to improve on."""
 
 import functools
-from collections.abc import Callable, Iterator, Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from agv2.models.bar_basis import LinearInputs
 from agv2.models.config import EncoderConfig
-from agv2.models.heads import MultiTaskHeads, ResidualHead
+from agv2.models.evidence_penalties import evidence_penalties
+from agv2.models.heads import SHIFT_GAIN, MultiTaskHeads, ResidualHead
 from agv2.models.losses import class_loss, pinball_loss
 from agv2.models.training_rows import TrainingSeries
 
@@ -41,7 +44,8 @@ def fit_linear_parts(
 
     Each head minimises its own mean loss plus `RIDGE` · bars · |weights|² / rows, where `bars` is how long neighbouring
     rows repeat the same target: so many rows count as one. Biases are free. Turns are fitted by log loss, which is
-    convex in the weights as the Brier score is not, and best at the same probabilities.
+    convex in the weights as the Brier score is not, and best at the same probabilities. The centre of returns is almost
+    all luck: its penalties are those at which the returns are likeliest, one a feature (`evidence_penalties`).
 
     Args:
         heads: started at the baseline, deep parts still zero; changed in place.
@@ -66,7 +70,7 @@ def fit_linear_parts(
         columns = with_levels if target.head is heads.pattern else plain
         known = target.known.nonzero().squeeze(-1)
         if len(known):
-            _fit(target.head.linear, basis[known][:, columns], columns, target, known, taught.step)
+            _fit(target, basis[known][:, columns], columns, columns % heads.basis.n_inputs, known, taught.step)
     for head in (heads.quantile, heads.regime, heads.pattern, heads.level_map):
         head.linear.requires_grad_(False)
 
@@ -81,6 +85,17 @@ class _Target(NamedTuple):
     """(outputs,) or one number: over which neighbouring rows say the same."""
     loss: Callable[[Tensor, Tensor], Tensor]
     """Of (k, outputs) outputs for the rows (k,), the sum over what one row is asked."""
+    centres: Mapping[int, "_Centre"] = MappingProxyType({})
+    """Outputs that move the centre of what is forecast."""
+
+
+class _Centre(NamedTuple):
+    """What an output moves the centre of."""
+
+    values: Tensor
+    """(n_rows,), NaN where unknown."""
+    curvature: float
+    """Of the mean loss in the output, where the spread of the values is one."""
 
 
 class _TaughtRows:
@@ -102,6 +117,7 @@ def _targets(heads: MultiTaskHeads, taught: _TaughtRows, config: EncoderConfig) 
         ~returns.isnan().all(-1),
         horizons.repeat_interleave(1 + len(levels)),
         lambda outputs, rows: len(horizons) * pinball_loss(heads.quantiles_of(outputs), returns[rows], levels),
+        _centres(returns, levels),
     )
     for head, name, bars in ((heads.regime, "regime", REGIME_BARS), (heads.pattern, "pattern", PATTERN_BARS)):
         labels, start = taught.column(name), heads.get_buffer(f"{name}_start")
@@ -114,6 +130,25 @@ def _targets(heads: MultiTaskHeads, taught: _TaughtRows, config: EncoderConfig) 
     )
 
 
+def _centres(returns: Tensor, levels: Tensor) -> dict[int, _Centre]:
+    """The output of each horizon that shifts all its quantiles at once, and what the loss of each row asks of it.
+
+    That is one step of Newton's method from the unconditional quantiles: the slope of the pinball loss over its
+    curvature, the density at each quantile, here that of a normal distribution. Unlike the return itself it is bounded.
+    """
+    normal = torch.distributions.Normal(0.0, 1.0)
+    density = float(normal.log_prob(normal.icdf(levels)).exp().mean())  # type: ignore[no-untyped-call]
+    centres = {}
+    for horizon, values in enumerate(returns.unbind(-1)):
+        known = values[~values.isnan()]
+        if len(known):
+            unconditional = torch.from_numpy(np.quantile(known.numpy(), levels.numpy())).float()
+            asked = (levels - (values[:, None] < unconditional).float()).mean(-1) / density
+            centre = _Centre(asked.where(~values.isnan(), math.nan), SHIFT_GAIN**2 * density)
+            centres[horizon * (1 + len(levels)) + 1] = centre
+    return centres
+
+
 def _class_loss(labels: Tensor, start: Tensor, outputs: Tensor, rows: Tensor) -> Tensor:
     return class_loss(start + outputs, labels[rows])
 
@@ -124,12 +159,20 @@ def _turn_loss(logits: Tensor, reacted: Tensor) -> Tensor:
     return (losses.sum(0) / known.sum(0).clamp_min(1.0)).sum()
 
 
-def _fit(linear: nn.Linear, inputs: Tensor, columns: Tensor, target: _Target, rows: Tensor, step: int) -> None:
-    """Set the weights of `columns`, (k,), from their values, (n, k), in the rows that are known, (n,)."""
+def _fit(target: _Target, inputs: Tensor, columns: Tensor, features: Tensor, rows: Tensor, step: int) -> None:
+    """Set the weights of `columns`, (k,) of `features`, from their values, (n, k), in the rows that are known, (n,)."""
+    linear = target.head.linear
     mean, spread = inputs.mean(0), inputs.std(0, correction=0).clamp_min(SMALLEST_SPREAD)
     scaled = (inputs - mean) / spread
     # Thinned rows repeat each other the less.
-    penalty = RIDGE * (target.bars / step).clamp_min(1.0) / len(rows)
+    bars = (target.bars / step).clamp_min(1.0)
+    penalty = (RIDGE * bars / len(rows)).expand(len(columns), linear.out_features).clone()
+    for output, centre in target.centres.items():
+        _, groups = torch.unique(features, return_inverse=True)
+        asked = centre.values[rows]
+        told = ~asked.isnan()
+        worth = evidence_penalties(scaled[told], asked[told], groups, float(bars[output]))
+        penalty[:, output] = 0.5 * centre.curvature * worth * bars[output] / len(rows)
     weight = torch.zeros(len(columns), linear.out_features, requires_grad=True)
     bias = torch.zeros(linear.out_features, requires_grad=True)
     search = torch.optim.LBFGS([weight, bias], max_iter=ITERATIONS, history_size=HISTORY, line_search_fn="strong_wolfe")

@@ -45,7 +45,7 @@ class HindsightConfig(Config):
     blocks: Annotated[int, Field(ge=2)]
     """Parts into which the training bars are cut; each is left out once."""
     least_t: float
-    """The policy abstains where the reward on bars left out is worth fewer standard errors."""
+    """Standard errors that the reward on bars left out must be worth, else the policy abstains; size follows them."""
 
 
 class SacConfig(Config):

@@ -38,7 +38,8 @@ def expected_path(paths: FloatArray, predicted: FloatArray, taught: Sequence[ran
 
     Nearly all of what a bar pays is luck, and a policy that learns from it learns luck by heart. Its mean given the
     forecasts is a regression with a handful of weights, which tens of thousands of bars pin down; costs and financing
-    stay what they are.
+    stay what they are. What all bars have in common is left out: that a market rose is no forecast, and on bars left
+    out it would look like one, for where the rest fell short of the mean they lie above it.
 
     Args:
         paths: (n, 5) of `price_path`.
@@ -46,18 +47,23 @@ def expected_path(paths: FloatArray, predicted: FloatArray, taught: Sequence[ran
         taught: rows that the weights are fitted on.
 
     Returns:
-        (n, 5), of which the gap is 0 and the body is expected.
+        (n, 5), of which the gap is 0 and the body is expected: of mean zero over the taught rows.
 
     Known at: the close of each bar, given weights that know the taught bars.
     Source: Hoerl and Kennard (1970), Technometrics 12(1), 55-67.
     """
     rows = np.concatenate([np.arange(one.start, one.stop) for one in taught])
     rows = rows[np.isfinite(predicted[rows]).all(axis=1)]
-    spread = np.maximum(predicted[rows].std(axis=0), np.finfo(np.float32).tiny) if rows.size else 1.0
-    scaled = np.nan_to_num(predicted / spread)
-    known, earned = scaled[rows], np.clip(paths[rows, 0] + paths[rows, 1], -_LARGEST_REWARD, _LARGEST_REWARD)
-    weights = np.linalg.solve(known.T @ known + _RIDGE_ROWS * np.eye(known.shape[1]), known.T @ earned)
     expected = paths.copy()
-    expected[:, 0] = 0.0
-    expected[:, 1] = scaled @ weights
+    expected[:, :2] = 0.0
+    if rows.size == 0:
+        return expected
+    spread = np.maximum(predicted[rows].std(axis=0), np.finfo(np.float32).tiny)
+    scaled = (predicted - predicted[rows].mean(axis=0)) / spread
+    earned = np.clip(paths[rows, 0] + paths[rows, 1], -_LARGEST_REWARD, _LARGEST_REWARD)
+    known = scaled[rows]
+    weights = np.linalg.solve(
+        known.T @ known + _RIDGE_ROWS * np.eye(known.shape[1]), known.T @ (earned - earned.mean())
+    )
+    expected[:, 1] = np.nan_to_num(scaled @ weights)
     return expected

@@ -11,6 +11,7 @@ from stable_baselines3 import PPO
 from agv2.backtest.tape import MarketTape
 from agv2.core.arrays import FloatArray
 from agv2.decision.action_mask import PERMISSION_FIELDS
+from agv2.decision.actions import ACTION_NVEC, SIZE_FRACS
 from agv2.models.policy import PolicyNetwork
 from agv2.rl.config import HindsightConfig
 from agv2.rl.episodes import Span
@@ -53,6 +54,8 @@ def first_lessons(
     The reward counts no risk, and a policy that must turn at both ends of a dull hour holds through it. A price of
     holding makes it let go; that price is chosen whose policy promises the best Sharpe ratio by what is expected.
 
+    It begins at the size that the evidence warrants, and abstains below `least_t`.
+
     Args:
         tapes: the markets.
         spans: training bars.
@@ -80,7 +83,8 @@ def first_lessons(
     _, price, network = best
     evidence = side_evidence(tapes, spans, inputs, price, config, net_arch, purged_bars, seed)
     abstains = evidence.t_value < config.least_t
-    return FirstLessons(_flat(network) if abstains else network, evidence, price, abstains)
+    network = _flat(network) if abstains else _sized(network, evidence.size_frac)
+    return FirstLessons(network, evidence, price, abstains)
 
 
 def _promised(network: PolicyNetwork, inputs: SideInputs, ranges: Sequence[range], expected: FloatArray) -> float:
@@ -101,6 +105,15 @@ def load_lessons(model: PPO, lessons: FirstLessons) -> None:
     weights = lessons.network.state_dict()
     taught = {name: weight for name, weight in weights.items() if "policy_net" in name or "action_net" in name}
     model.policy.load_state_dict({**model.policy.state_dict(), **taught})
+
+
+def _sized(network: PolicyNetwork, size_frac: float) -> PolicyNetwork:
+    with torch.no_grad():
+        sizes = network.action_net.bias[ACTION_NVEC[0] : ACTION_NVEC[0] + ACTION_NVEC[1]]
+        preferred = sizes.max().item()
+        sizes.zero_()
+        sizes[SIZE_FRACS.index(size_frac)] = preferred
+    return network
 
 
 def _flat(network: PolicyNetwork) -> PolicyNetwork:

@@ -9,6 +9,7 @@ import torch
 
 from agv2.backtest.tape import MarketTape
 from agv2.core.arrays import Float32Array, FloatArray, IntArray
+from agv2.decision.actions import SIZE_FRACS
 from agv2.decision.observation import BOOK_FIELDS
 from agv2.models.policy import PolicyNetwork
 from agv2.models.training_blocks import bars_outside, training_blocks
@@ -30,6 +31,15 @@ class SideEvidence(NamedTuple):
     """The mean of these rewards over its standard error."""
     turned_per_bar: float
     """Units bought or sold per bar, of a full-size position."""
+
+    @property
+    def size_frac(self) -> float:
+        """The size nearest to the share of the mean that is not luck, 1 - 1/t²; the least where t is below one.
+
+        Source: Efron and Morris (1973), JASA 68(341), 117-130.
+        """
+        share = 1.0 - 1.0 / max(self.t_value, 1.0) ** 2
+        return min(SIZE_FRACS, key=lambda size: abs(size - share))
 
 
 class _Played(NamedTuple):

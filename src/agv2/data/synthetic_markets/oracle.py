@@ -1,4 +1,7 @@
-"""What can be earned on a planted edge by someone who knows its rule and sees only past bars."""
+"""What can be earned on a planted edge by someone who knows its rule and sees only past bars.
+
+Levels are the exception: chance says which extremes become one, and the oracle is told.
+"""
 
 import math
 
