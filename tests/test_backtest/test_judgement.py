@@ -28,20 +28,46 @@ def test_a_first_trial_has_dsr_equal_to_psr_and_no_selection_tests() -> None:
     assert found.psr == found.dsr == probabilistic_sharpe_ratio(oos.returns)
     assert (found.n_trials, found.n_effective_trials) == (1, 1.0)
     assert np.isnan([found.pbo, found.spa_p_value]).all()
-    assert found.undefined["pbo"] == "not implemented yet, and needs 8 trials on these bars: 1 counted"
+    assert found.undefined["pbo"] == "needs 8 trials on these bars: 1 counted"
     low, high = found.bootstrap_sharpe_ci
     assert low < sharpe_ratio(oos.returns, 252.0) < high
 
 
-def test_earlier_trials_deflate_and_say_what_is_not_built() -> None:
-    oos = an_account(1)
-    days = np.arange(300)
-    past = [np.random.default_rng(seed).standard_normal(300) * 0.01 for seed in range(8)]
-    earlier = tuple(PastTrial(days, item, item.mean() / item.std(), 0.01 * index) for index, item in enumerate(past))
-    found = judge(oos, an_account(2), TrialCount(9, earlier, ()), np.random.default_rng(0)).significance
+def past_trials(n: int, first_day: int = 0) -> tuple[PastTrial, ...]:
+    days = first_day + np.arange(300)
+    past = [np.random.default_rng(seed).standard_normal(300) * 0.01 for seed in range(n)]
+    return tuple(PastTrial(days, item, item.mean() / item.std(), 0.01 * index) for index, item in enumerate(past))
+
+
+def test_earlier_trials_deflate_and_are_tested_for_selection() -> None:
+    oos, hold = an_account(1), an_account(2)
+    count = TrialCount(9, past_trials(8), ())
+    found = judge(oos, hold, count, np.random.default_rng(0)).significance
     assert found.dsr < found.psr
     assert 8.0 < found.n_effective_trials <= 9.0
-    assert found.undefined["pbo"] == found.undefined["spa_p_value"] == "not implemented yet"
+    assert 0.0 < found.pbo < 1.0
+    assert 0.0 < found.spa_p_value <= 1.0
+    skilled = judge(an_account(1, drift=0.005), hold, count, np.random.default_rng(0)).significance
+    assert skilled.pbo < 0.01
+    assert skilled.spa_p_value < 0.01
+
+
+def test_a_trial_must_beat_buy_and_hold_too() -> None:
+    """An account that is buy and hold itself, on a market that rose."""
+    oos = an_account(1, drift=0.005)
+    found = judge(oos, oos, TrialCount(9, past_trials(8), ()), np.random.default_rng(0)).significance
+    assert found.pbo < 0.01
+    assert found.spa_p_value > 0.3
+
+
+def test_trials_that_cannot_be_compared_are_no_selection_tests() -> None:
+    oos, hold = an_account(1), an_account(2)
+    unread = TrialCount(9, past_trials(6), ("trial ledger: one is damaged",) * 2)
+    found = judge(oos, hold, unread, np.random.default_rng(0)).significance
+    assert np.isnan([found.pbo, found.spa_p_value]).all()
+    assert found.undefined["pbo"] == "needs 8 trials on these bars: 9 counted, of which 7 can be read"
+    apart = judge(oos, hold, TrialCount(9, past_trials(8, first_day=250), ()), np.random.default_rng(0)).significance
+    assert apart.undefined["spa_p_value"] == "needs 60 days that all trials have: 50 found"
 
 
 def test_the_same_seed_gives_the_same_judgement() -> None:

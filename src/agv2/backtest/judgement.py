@@ -7,6 +7,7 @@ import numpy as np
 
 from agv2.backtest.bootstrap import Intervals, bootstrap_intervals
 from agv2.backtest.evaluation import MeasuredAccount
+from agv2.backtest.selection_tests import MIN_DAYS, common_returns, overfitting_probability, superior_ability
 from agv2.backtest.significance import probabilistic_sharpe_ratio
 from agv2.backtest.summary import Significance
 from agv2.backtest.trial_ledger import TrialCount
@@ -50,7 +51,7 @@ def judge(
     """
     if not np.array_equal(oos.days, hold.days):
         raise DataError(f"the account has {oos.days.size} trading days, buy and hold {hold.days.size} or other ones")
-    bootstrap_rng, rates_rng = rng.spawn(2)
+    bootstrap_rng, rates_rng, selection_rng = rng.spawn(3)
     intervals = bootstrap_intervals(oos.returns, oos.trading_days_per_year, bootstrap_rng, n_resamples)
     earlier = (
         tuple(trial.sharpe for trial in count.earlier),
@@ -62,17 +63,35 @@ def judge(
     verdict = give_verdict(evidence, oos.returns, hold.returns, oos.trading_days_per_year, rates_rng)
     psr = probabilistic_sharpe_ratio(oos.returns)
     why = "fewer than 3 trading days" if oos.returns.size < 3 else "daily returns do not vary"
-    selection = "not implemented yet"
-    if count.n_trials < _TRIALS_FOR_SELECTION_TESTS:
-        selection += f", and needs {_TRIALS_FOR_SELECTION_TESTS} trials on these bars: {count.n_trials} counted"
+    pbo, spa, selection = _selection(oos, hold, count, selection_rng)
     significance = Significance(
         psr=psr,
         dsr=evidence.dsr_flat,
         n_trials=count.n_trials,
         n_effective_trials=count.n_effective(oos.days, oos.returns),
-        pbo=math.nan,
-        spa_p_value=math.nan,
+        pbo=pbo,
+        spa_p_value=spa,
         bootstrap_sharpe_ci=(intervals.sharpe.low, intervals.sharpe.high),
         undefined={"psr": why, "dsr": why, "bootstrap_sharpe_ci": why, "pbo": selection, "spa_p_value": selection},
     )
     return Judgement(significance, verdict, intervals, oos.returns - hold.returns)
+
+
+def _selection(
+    oos: MeasuredAccount, hold: MeasuredAccount, count: TrialCount, rng: np.random.Generator
+) -> tuple[float, float, str]:
+    """Probability of overfitting, p-value of superior ability, and why both are undefined where they are.
+
+    The p-value is the worse of two: against a flat account, and against volatility-targeted buy and hold.
+    """
+    known = 1 + len(count.earlier)
+    if known < _TRIALS_FOR_SELECTION_TESTS:
+        found = f"{count.n_trials} counted" + ("" if known == count.n_trials else f", of which {known} can be read")
+        return math.nan, math.nan, f"needs {_TRIALS_FOR_SELECTION_TESTS} trials on these bars: {found}"
+    days, returns = common_returns([*((one.days, one.returns) for one in count.earlier), (oos.days, oos.returns)])
+    if days.size < MIN_DAYS:
+        return math.nan, math.nan, f"needs {MIN_DAYS} days that all trials have: {days.size} found"
+    held = hold.returns[np.searchsorted(hold.days, days)][:, np.newaxis]
+    flat_rng, hold_rng = rng.spawn(2)
+    over_flat, over_hold = superior_ability(returns, flat_rng)[0], superior_ability(returns - held, hold_rng)[0]
+    return overfitting_probability(returns), float(np.maximum(over_flat, over_hold)), "no trial moved"
