@@ -32,6 +32,7 @@ EXTRAS_GB = {
     "dev": 0.5,
     "jupyterlab": 0.3,
     "mlflow": 0.3,
+    "peers": 0.4,
     "playwright": 0.2,
 }  # those that add what a person would notice
 JOBS = {
