@@ -5,6 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
+
+from agv2.app.baseline_accounts import predicted_moves
 from agv2.app.encoder_stages import cross_fit_stage, encoder_stage, encoder_works
 from agv2.app.fold_tapes import policy_tapes, traded_rows, unseen_tapes
 from agv2.app.fold_training import FoldEncoder
@@ -18,6 +21,7 @@ from agv2.backtest.config import RunProfile
 from agv2.backtest.run_files import RunRows
 from agv2.backtest.tape import MarketTape
 from agv2.backtest.walk_forward import Fold
+from agv2.core.arrays import FloatArray
 from agv2.models.head_scores import HeadScore
 from agv2.models.policy import PolicyNetwork
 from agv2.risk.kelly import EdgeEstimate
@@ -54,6 +58,8 @@ class Walked(NamedTuple):
     """For the bundle."""
     edge: EdgeEstimate | None
     """For the bundle: of that policy."""
+    moves: dict[str, FloatArray]
+    """Of each symbol (n test bars,) what the folds' quantile heads expect, for a baseline."""
 
 
 def walk(plan: RunPlan, store: RunStore, progress: RunProgress) -> Walked:
@@ -66,26 +72,31 @@ def walk(plan: RunPlan, store: RunStore, progress: RunProgress) -> Walked:
     """
     rows: list[RunRows] = []
     facts: list[FoldFacts] = []
+    moves: list[dict[str, FloatArray]] = []
     money = {market.bars.symbol: plan.initial_equity for market in plan.markets}
     for key, name, own in _trainings(plan):
         encoder, policy, facts_of_fold = _train(plan, store, progress, name, key, own)
         if key == _EVERYTHING:
             break
-        done = store.load_rows(key)
-        if done is None:
+        done, expected = store.load_rows(key), store.load_moves(key)
+        if done is None or expected is None:
             with progress.stage(f"{name}: out of sample"):
                 tapes = sized(unseen_tapes(plan, own, encoder, progress.note), facts_of_fold.edge, plan.kelly_fraction)
+                expected = predicted_moves(tapes, plan.settings.encoder)
                 done = traded_rows(plan, int(key), tapes, policy, money, progress.update)
+            store.save_moves(key, expected)
             store.save_rows(key, done)
             store.add_seconds(progress.seconds)
         else:
             progress.skip(f"{name}: out of sample")
         rows.append(done)
         facts.append(facts_of_fold)
+        moves.append(expected)
         for symbol in money:
             book = done.equity.filter(done.equity["symbol"] == symbol)
             money[symbol] = float(book["equity"][-1])
-    return Walked(rows, facts, encoder, policy, facts_of_fold.edge)
+    joined = {symbol: np.concatenate([one[symbol] for one in moves]) for symbol in money}
+    return Walked(rows, facts, encoder, policy, facts_of_fold.edge, joined)
 
 
 def stages_of(plan: RunPlan) -> list[StageWork]:

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-
+from agv2.app.baseline_accounts import baseline_accounts
 from agv2.app.fold_training import FoldEncoder, observation_layout
 from agv2.app.fold_walk import FoldFacts, Walked
 from agv2.app.policy_sizing import sizing_note
@@ -16,25 +15,22 @@ from agv2.app.policy_vote import evidence_note
 from agv2.app.progress import RunProgress
 from agv2.app.report_inputs import write_fold_facts, write_report_inputs
 from agv2.app.run_plan import RunPlan
-from agv2.backtest.baselines import BASELINES, run_baseline
 from agv2.backtest.evaluation import Evaluation, evaluate
 from agv2.backtest.judgement import Judgement, judge
 from agv2.backtest.leakcheck_report import PassedCheck
 from agv2.backtest.provenance import BarsSource, Provenance, write_provenance
-from agv2.backtest.replay import EquityRow
 from agv2.backtest.report.page import write_report
-from agv2.backtest.run_files import RunRows, write_run_rows
-from agv2.backtest.stitching import account_rows, stitch
+from agv2.backtest.run_files import write_run_rows
+from agv2.backtest.stitching import stitch
 from agv2.backtest.summary import HeadScore, Summary, write_summary
 from agv2.backtest.trial_ledger import TrialCount, TrialLedger
-from agv2.core.orders import Fill
 from agv2.models.head_scores import MEASURES, beats
 from agv2.models.policy import PolicyNetwork
 from agv2.risk.kelly import EdgeEstimate
 from agv2.rl.export import export_bundle
 from agv2.utils.seeding import spawn_generators
 
-__all__ = ["RunOutcome", "RunStart", "Trials", "baseline_rows", "write_bundle", "write_results"]
+__all__ = ["RunOutcome", "RunStart", "Trials", "write_bundle", "write_results"]
 
 VOLATILITY_TARGETED = "volatility_targeted_buy_and_hold"
 
@@ -95,7 +91,7 @@ def write_results(
         stitched = stitch(walked.rows)
         calendars = {market.bars.symbol: market.instrument.calendar for market in plan.markets}
         found = evaluate(stitched, calendars)
-        baseline_books = {name: baseline_rows(name, plan) for name in BASELINES}
+        baseline_books = baseline_accounts(plan, stitched, walked.moves)
         baselines = {name: evaluate(each, calendars) for name, each in baseline_books.items()}
         rng = spawn_generators(plan.request.seed, "evidence")["evidence"]
         hold, resamples = baselines[VOLATILITY_TARGETED].oos, plan.settings.backtest.bootstrap_resamples
@@ -117,19 +113,6 @@ def write_results(
         write_summary(summary, out / "summary.json")
         write_report(out)
     return RunOutcome.read(out)
-
-
-def baseline_rows(name: str, plan: RunPlan) -> RunRows:
-    """A baseline over all test folds of every market, each book starting with its share."""
-    fills: list[tuple[str, Fill]] = []
-    equity: list[EquityRow] = []
-    for market, folds in zip(plan.markets, plan.folds, strict=True):
-        stop = folds[-1].test_hi
-        tape = market.tape(stop, np.empty((stop, 0), dtype=np.float32))
-        done = run_baseline(name, tape.slice(folds[0].test_lo, stop), plan.initial_equity)
-        fills += done.fills
-        equity += done.equity
-    return account_rows(fills, equity)
 
 
 def _summary(

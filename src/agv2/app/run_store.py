@@ -15,6 +15,7 @@ import torch
 from agv2.app.fold_training import FoldEncoder
 from agv2.backtest.atomic_files import write_atomically
 from agv2.backtest.run_files import RunRows, read_run_rows, write_run_rows
+from agv2.core.arrays import FloatArray
 from agv2.core.errors import ConfigError
 from agv2.models.array_bytes import arrays_from, npz_bytes
 from agv2.models.config import EncoderConfig
@@ -184,6 +185,15 @@ class RunStore:
             return EdgeEstimate(**_read_json(path))
         except TypeError as error:
             raise _damaged(path) from error
+
+    def save_moves(self, fold: str, moves: Mapping[str, FloatArray]) -> None:
+        """Keep what a fold's quantile head expected of each symbol's test bars."""
+        _save_arrays(self.folder(fold) / "predicted_moves.npz", moves)
+
+    def load_moves(self, fold: str) -> dict[str, FloatArray] | None:
+        """What a fold's quantile head expected, if it is known."""
+        path = self.folder(fold) / "predicted_moves.npz"
+        return _load_arrays(path) if path.is_file() else None
 
     def save_rows(self, fold: str, rows: RunRows) -> None:
         """Keep a fold's out-of-sample account."""

@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from agv2.app.cli import demo, leakcheck, run
+from agv2.app.cli import compare, demo, leakcheck, run
 from agv2.app.cli.data import group as data
 from agv2.app.cli.features import group as features
 from agv2.app.cli.options import spread_values
@@ -35,6 +35,7 @@ app = typer.Typer(
 )
 app.command(name="demo")(demo.demo)
 app.command(name="run")(run.run)
+app.command(name="compare")(compare.compare)
 app.command(name="leakcheck")(leakcheck.leakcheck)
 app.add_typer(data.app, name="data")
 app.add_typer(features.app, name="features")

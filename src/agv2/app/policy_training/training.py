@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from agv2.app.baseline_accounts import baseline_rows
 from agv2.app.encoder_stages import cross_fit_stage, encoder_stage, encoder_works
 from agv2.app.encoder_store import plain_name
 from agv2.app.fold_tapes import policy_tapes, traded_rows, unseen_tapes
@@ -22,7 +23,7 @@ from agv2.app.policy_training.one_policy import FOLD, KeptPolicy, policy_label, 
 from agv2.app.policy_training.plan import PolicyPlan, PolicyRequest, make_policy_plan
 from agv2.app.policy_vote import voted_policy
 from agv2.app.progress import RunProgress, StageWork, waiting
-from agv2.app.results import baseline_rows, write_bundle
+from agv2.app.results import write_bundle
 from agv2.app.run_log import job_log
 from agv2.app.run_store import RunStore, require_fresh_directory
 from agv2.backtest.atomic_files import write_atomically
