@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from agv2.app.cli import compare, demo, leakcheck, run
+from agv2.app.cli import compare, demo, leakcheck, run, truth
 from agv2.app.cli.data import group as data
 from agv2.app.cli.features import group as features
 from agv2.app.cli.options import spread_values
@@ -37,6 +37,7 @@ app.command(name="demo")(demo.demo)
 app.command(name="run")(run.run)
 app.command(name="compare")(compare.compare)
 app.command(name="leakcheck")(leakcheck.leakcheck)
+app.command(name="truth")(truth.truth)
 app.add_typer(data.app, name="data")
 app.add_typer(features.app, name="features")
 app.add_typer(train.app, name="train")
