@@ -13,7 +13,7 @@ from agv2.backtest.baselines import BASELINES, run_baseline
 from agv2.backtest.replay import EquityRow
 from agv2.backtest.run_files import RunRows
 from agv2.backtest.side_baselines import follow_sides, forecast_sides, momentum_sides, shuffled_sides, turn_costs
-from agv2.backtest.stitching import account_rows
+from agv2.backtest.stitching import account_rows, fold_rows
 from agv2.backtest.tape import MarketTape
 from agv2.core.arrays import FloatArray
 from agv2.core.orders import Fill
@@ -48,7 +48,7 @@ def baseline_accounts(plan: RunPlan, traded: RunRows, moves: Mapping[str, FloatA
         sides["random_equal_turnover"].append(_random_sides(traded, tape, cost, rng))
     for name, wishes in sides.items():
         done = follow_sides(tapes, wishes, [plan.initial_equity] * len(tapes))
-        found[name] = account_rows(done.fills, done.equity)
+        found[name] = fold_rows(0, done, {tape.symbol: np.zeros((tape.bars.size, 3)) for tape in tapes})
     return found
 
 

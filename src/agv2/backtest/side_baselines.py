@@ -5,9 +5,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from agv2.backtest.baselines import BaselineRows
 from agv2.backtest.records import read_bar
-from agv2.backtest.replay import replay
+from agv2.backtest.replay import ReplayResult, replay
 from agv2.backtest.tape import MarketTape
 from agv2.core.arrays import Float32Array, FloatArray, IntArray, RecordArray
 from agv2.core.instruments import Market
@@ -36,7 +35,7 @@ class _FollowSides:
 
 def follow_sides(
     tapes: Sequence[MarketTape], sides: Sequence[FloatArray], initial_equities: Sequence[float]
-) -> BaselineRows:
+) -> ReplayResult:
     """Trade given sides as a policy would be: sized, limited, stopped and charged by the same functions.
 
     Args:
@@ -50,8 +49,7 @@ def follow_sides(
         dataclasses.replace(tape, market_rows=wish.astype(np.float32)[:, np.newaxis])
         for tape, wish in zip(tapes, sides, strict=True)
     ]
-    result = replay(followed, _FollowSides(), initial_equities)
-    return BaselineRows(result.fills, result.equity)
+    return replay(followed, _FollowSides(), initial_equities)
 
 
 def momentum_sides(close: FloatArray, day: IntArray, n_days: int = MOMENTUM_DAYS) -> FloatArray:
