@@ -4,11 +4,11 @@ import math
 from datetime import UTC, datetime
 from enum import Enum
 
-__all__ = ["Unit", "format_number", "format_stamp"]
+__all__ = ["MONTHS", "Unit", "format_number", "format_stamp"]
 
 _THIN = "\u202f"  # narrow no-break space: a number and its unit stay on one line
 _MINUS = "\u2212"
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 class Unit(Enum):
@@ -49,7 +49,7 @@ def format_number(value: float | None, unit: Unit, *, signed: bool = False) -> s
 def format_stamp(ts_ns: int, *, time: bool = True) -> str:
     """A UTC stamp in words, `4 Mar 2021 06:00`, or the day alone."""
     stamp = datetime.fromtimestamp(ts_ns // 1_000_000_000, tz=UTC)
-    day = f"{stamp.day} {_MONTHS[stamp.month - 1]} {stamp.year}"
+    day = f"{stamp.day} {MONTHS[stamp.month - 1]} {stamp.year}"
     return f"{day} {stamp:%H:%M}" if time else day
 
 

@@ -17,9 +17,11 @@ from agv2.backtest.report.candles import CandleFigure, candle_figures
 from agv2.backtest.report.charts import equity_figure
 from agv2.backtest.report.findings import cost_findings, result_sentence
 from agv2.backtest.report.folds import cross_fit_rows, fold_rows, head_rows
-from agv2.backtest.report.numerals import Unit, format_number, format_stamp
+from agv2.backtest.report.numerals import MONTHS, Unit, format_number, format_stamp
 from agv2.backtest.report.reading import RunRecord, read_run
+from agv2.backtest.report.returns import month_rows, return_spread, rolling_sharpe
 from agv2.backtest.report.tables import Cell, evidence_rows, metric_table, symbol_rows
+from agv2.backtest.report.trade_spread import trade_spread
 from agv2.backtest.report.words import in_words
 from agv2.core.timeframes import Timeframe
 
@@ -81,6 +83,11 @@ def render_report(run_dir: Path) -> str:
             figure=figure,
             halted=format_number(figure.halted_frac, Unit.PERCENT) if figure.halted_frac else "",
             has_baselines=record.baselines is not None,
+            month_names=MONTHS,
+            months=month_rows(record),
+            rolling=rolling_sharpe(record),
+            spread=return_spread(record),
+            trade_spread=trade_spread(record),
             candles=candles,
             trade_rows=[_trade_rows(one) for one in candles],
             exits=[_exits(one) for one in candles],
