@@ -4,8 +4,9 @@
     python tools/planted_edges.py --out study --table
 
 Each cell is `agv2 run` on a synthetic market that it is told nothing about, at 2.5 bp a side and no financing; the
-oracle is a filter with the true parameters that pays the same and is read on the same test bars. A run that is there is
-not made again, so a study may be stopped and gone on with. `--edge none` is the control.
+oracle is a filter with the true parameters that pays the same and is read on the same test bars; that of levels infers
+which extremes count, and what it would earn if it were told stands beside it. A run that is there is not made again, so
+a study may be stopped and gone on with. `--edge none` is the control.
 """
 
 import argparse
@@ -21,6 +22,7 @@ from agv2.app.run import run
 from agv2.app.run_plan import RunRequest
 from agv2.data.bars_file import write_bars
 from agv2.data.config import MarketsConfig
+from agv2.data.synthetic_markets.level_filter import inferred_level_positions
 from agv2.data.synthetic_markets.market import InstrumentMarket, MarketRequest, instrument_market
 from agv2.data.synthetic_markets.oracle import SIDE_COST_FRAC, oracle_positions
 from agv2.data.synthetic_markets.strengths import EDGES, STRONG, WEAK
@@ -43,6 +45,13 @@ def sharpe(returns: np.ndarray, bars_per_year: float) -> float:
     return float(returns.mean()) / spread * math.sqrt(bars_per_year) if spread > 0.0 else 0.0
 
 
+def held_sharpe(market: InstrumentMarket, side: np.ndarray, lo: int, hi: int, per_year: float) -> float:
+    """Annual and net, of positions held through bars `lo` + 1 to `hi`."""
+    close = market.bars.close[lo : hi + 1]
+    held = side[lo : hi + 1]
+    return sharpe(held[1:] * (close[1:] / close[:-1] - 1.0) - SIDE_COST_FRAC * np.abs(np.diff(held)), per_year)
+
+
 def cell(market: InstrumentMarket, folder: Path, profile: str, seed: int) -> dict[str, float]:
     """Run one market and hold it against the oracle on its test bars."""
     symbol, bars = market.bars.symbol, market.bars
@@ -59,13 +68,15 @@ def cell(market: InstrumentMarket, folder: Path, profile: str, seed: int) -> dic
     stamps = equity["ts"].dt.epoch("ns").to_numpy()
     lo, hi = (int(i) for i in np.searchsorted(bars.ts_ns, [stamps[0], stamps[-1]]))
     per_year = (hi - lo) * 365.25 * 86_400e9 / float(bars.ts_ns[hi] - bars.ts_ns[lo])
-    side, close = oracle_positions(market)[lo : hi + 1], bars.close[lo : hi + 1]
-    turned = np.abs(np.diff(side))
-    paid = side[1:] * (close[1:] / close[:-1] - 1.0) - SIDE_COST_FRAC * turned
+    told = held_sharpe(market, oracle_positions(market), lo, hi, per_year)
+    # Of levels the oracle is told which extremes count; this one has to find out, as the agent does.
+    inferred = told
+    if market.request.edge == "levels":
+        inferred = held_sharpe(market, inferred_level_positions(market), lo, hi, per_year)
     money = equity["equity"].to_numpy()
     traded = float((fills["units"] * fills["mid"]).sum()) / float(money.mean()) / (hi - lo)
     return {
-        "oracle": sharpe(paid, per_year), "sharpe": sharpe(np.diff(np.log(money)), per_year), "turnover": traded,
+        "oracle": told, "attainable": inferred, "sharpe": sharpe(np.diff(np.log(money)), per_year), "turnover": traded,
         "net": float(money[-1] / money[0] - 1.0), "fills": float(len(fills)), "bars": float(hi - lo),
         "costs": float((fills["side"] * (fills["price"] - fills["mid"]) * fills["units"]).sum() / money[0]),
         "seconds": float(sum(json.loads((outcome.out / "summary.json").read_text())["runtime_s"].values())),
@@ -75,18 +86,21 @@ def cell(market: InstrumentMarket, folder: Path, profile: str, seed: int) -> dic
 def table(folder: Path) -> None:
     """Print every cell that is there, and the medians."""
     found = [json.loads(path.read_text()) for path in sorted(folder.glob("*/*/cell.json"))]
-    print("| profile | edge | strength | market, seed | oracle | agent | ratio | turnover a bar | net | minutes |")
+    print("| profile | edge | strength | market, seed | oracle | agent | share | turnover a bar | net | minutes |")
     print("|---|---|---|---|---:|---:|---:|---:|---:|---:|")
     groups: dict[tuple[str, str, str], list[dict[str, float]]] = {}
     for one in found:
         kind, got = (one["profile"], one["edge"], one["strength"]), one["found"]
         groups.setdefault(kind, []).append(got)
-        ratio = f"{got['sharpe'] / got['oracle']:.2f}" if got["oracle"] else "–"
-        shown = f"{got['oracle']:.2f} | {got['sharpe']:.2f} | {ratio} | {got['turnover']:.3f} | {got['net']:+.1%}"
+        ratio = f"{got['sharpe'] / got['attainable']:.2f}" if got["attainable"] else "–"
+        told = "" if got["attainable"] == got["oracle"] else f" (told {got['oracle']:.2f})"
+        shown = (
+            f"{got['attainable']:.2f}{told} | {got['sharpe']:.2f} | {ratio} | {got['turnover']:.3f} | {got['net']:+.1%}"
+        )
         print(f"| {' | '.join(kind)} | {one['symbol']} {one['seed']} | {shown} | {got['seconds'] / 60.0:.1f} |")
     for kind, cells in groups.items():
-        ratios = [one["sharpe"] / one["oracle"] for one in cells if one["oracle"]]
-        middle = f"median ratio {statistics.median(ratios):.2f}, " if ratios else ""
+        ratios = [one["sharpe"] / one["attainable"] for one in cells if one["attainable"]]
+        middle = f"median share {statistics.median(ratios):.2f}, " if ratios else ""
         turnover = statistics.median(one["turnover"] for one in cells)
         print(f"{' '.join(kind)}: {middle}median turnover {turnover:.3f} a bar, {len(cells)} runs")
 

@@ -7,9 +7,10 @@ from agv2.core.arrays import FloatArray
 from agv2.core.errors import DataError
 from agv2.data.config import MarketsConfig
 from agv2.data.synthetic_markets.instruments import INSTRUMENTS
+from agv2.data.synthetic_markets.level_filter import inferred_level_positions
 from agv2.data.synthetic_markets.levels import Levels
 from agv2.data.synthetic_markets.market import InstrumentMarket, MarketRequest, instrument_market
-from agv2.data.synthetic_markets.oracle import oracle_positions, oracle_sharpe
+from agv2.data.synthetic_markets.oracle import SIDE_COST_FRAC, oracle_positions, oracle_sharpe
 from agv2.data.synthetic_markets.strengths import EDGES, STRONG, WEAK
 from agv2.utils.config import load_config
 
@@ -84,3 +85,39 @@ def test_there_is_nothing_to_earn_without_an_edge() -> None:
 def test_one_bar_has_no_sharpe_ratio() -> None:
     with pytest.raises(DataError, match="two bars"):
         oracle_sharpe(made("XAUUSD", "momentum", STRONG, 1, 1))
+
+
+def test_levels_can_be_inferred_from_past_closes_alone_at_a_price() -> None:
+    """The filter sees the same before a cut whatever follows, is told nothing, and earns less than who is told."""
+    whole, other = made("XAUUSD", "levels", STRONG, 1, 6000), made("XAUUSD", "levels", STRONG, 2, 6000)
+    cut = 4000
+    ratio = whole.bars.close[cut - 1] / other.bars.close[cut - 1]
+
+    def spliced(name: str) -> FloatArray:
+        return np.concatenate([getattr(whole.bars, name)[:cut], getattr(other.bars, name)[cut:] * ratio])
+
+    bars = dataclasses.replace(
+        whole.bars, open=spliced("open"), high=spliced("high"), low=spliced("low"), close=spliced("close")
+    )
+    none = np.empty(0, dtype=np.int64)
+    levels = Levels(np.empty(0), none, none, none, none)
+    blind = dataclasses.replace(whole, bars=bars, levels=levels, sigma=whole.sigma * np.nan, drift=whole.drift * np.nan)
+    before, after = inferred_level_positions(whole), inferred_level_positions(blind)
+    assert (before[: cut + 1] == after[: cut + 1]).all()
+    assert set(np.unique(before)) == {-1.0, 0.0, 1.0}
+    earned = [sharpe_of(one, inferred_level_positions(one)) for one in map(strong_levels, SEEDS)]
+    told = [oracle_sharpe(strong_levels(seed)) for seed in SEEDS]
+    assert 0.4 * np.mean(told) < np.mean(earned) < 0.8 * np.mean(told)
+    with pytest.raises(DataError, match="XAUUSD: levels can be inferred where they are planted"):
+        inferred_level_positions(made("XAUUSD", "session", STRONG, 1, 3000))
+
+
+def strong_levels(seed: int) -> InstrumentMarket:
+    return made("XAUUSD", "levels", STRONG, seed)
+
+
+def sharpe_of(market: InstrumentMarket, side: FloatArray) -> float:
+    close = market.bars.close
+    net = side[1:] * (close[1:] / close[:-1] - 1.0) - SIDE_COST_FRAC * np.abs(np.diff(side))
+    years = float(market.bars.ts_ns[-1] - market.bars.ts_ns[0]) / (365.25 * 86_400e9)
+    return float(net.mean() / net.std() * np.sqrt(net.size / years))

@@ -8,15 +8,17 @@ from agv2.core.arrays import BoolArray, FloatArray, IntArray
 from agv2.core.jit import kernel
 from agv2.data.synthetic_markets.bar_slots import BarSlots
 
-__all__ = ["ZONE_DAYS", "Levels", "walk_with_levels"]
+__all__ = [
+    "FARTHEST_DAYS", "HOURS_BETWEEN_LEVELS", "LIFE_HOURS", "SWING_HOURS", "ZONE_DAYS", "Levels", "walk_with_levels",
+]  # fmt: skip
 
 ZONE_DAYS = 0.25
 """Half width of the zone around a level, in standard deviations of a mean trading day."""
 
-_SWING_HOURS = 48.0
-_HOURS_BETWEEN_LEVELS = 20.0
-_LIFE_HOURS = 400.0
-_FARTHEST_DAYS = 4.0
+SWING_HOURS = 48.0
+HOURS_BETWEEN_LEVELS = 20.0
+LIFE_HOURS = 400.0
+FARTHEST_DAYS = 4.0
 _MOST_AT_ONCE = 6
 
 
@@ -74,7 +76,7 @@ def walk_with_levels(
     chances = rng.random((n_bars, 2))
     hours = np.cumsum(slots.open_hours)
     push = amplitude * np.sqrt(slots.open_hours) * sigma
-    arises = chances[:, 0] < 1.0 - np.exp(-slots.open_hours / _HOURS_BETWEEN_LEVELS)
+    arises = chances[:, 0] < 1.0 - np.exp(-slots.open_hours / HOURS_BETWEEN_LEVELS)
     log_close, drift, price, first, end, support, broken = _walk(
         log_start, gaps, returns, push, hours, arises, chances[:, 1] < 0.5, day_sigma
     )
@@ -119,7 +121,7 @@ def _walk(
             level = active[k]
             side = 1.0 if support[level] == 1 else -1.0
             is_broken = side * (now - price[level]) < -zone
-            if is_broken or hours[t] - hours[first[level] - 1] > _LIFE_HOURS:
+            if is_broken or hours[t] - hours[first[level] - 1] > LIFE_HOURS:
                 end[level] = t + 1
                 broken[level] = 1 if is_broken else 0
             else:
@@ -129,12 +131,12 @@ def _walk(
         if arises[t] and n_active < _MOST_AT_ONCE and t + 1 < n_bars:
             found = now
             back = t
-            while back >= 0 and hours[t] - hours[back] <= _SWING_HOURS:
+            while back >= 0 and hours[t] - hours[back] <= SWING_HOURS:
                 if (log_close[back] > found) == looks_up[t]:
                     found = log_close[back]
                 back -= 1
             far = abs(found - now)
-            is_free = 2.0 * zone <= far <= _FARTHEST_DAYS * day_sigma
+            is_free = 2.0 * zone <= far <= FARTHEST_DAYS * day_sigma
             for k in range(n_active):
                 if abs(price[active[k]] - found) < 2.0 * zone:
                     is_free = False

@@ -16,16 +16,16 @@ from agv2.data.synthetic_markets.instruments import instrument_shape
 from agv2.data.synthetic_markets.levels import ZONE_DAYS
 from agv2.data.synthetic_markets.market import InstrumentMarket
 
-__all__ = ["SIDE_COST_FRAC", "oracle_positions", "oracle_sharpe"]
+__all__ = ["INNER_ZONE", "SIDE_COST_FRAC", "TAIL_DEGREES", "expected_volatility", "oracle_positions", "oracle_sharpe"]
 
 SIDE_COST_FRAC = 2.5e-4
 """Cost of one unit bought or sold, of its price."""
 
 _VOLATILITY_HOURS = 24.0
-_TAIL_DEGREES = 6.0
+TAIL_DEGREES = 6.0
 _ENTRY_COSTS = 2.0  # expected gain over the cost of a round trip at which a position opens or turns
 _ENTRY_BELIEF = 0.25  # probability of rising less that of falling from which a trend is followed
-_INNER_ZONE = 0.6
+INNER_ZONE = 0.6
 _YEAR_NS = 365.25 * 86_400e9
 
 
@@ -74,7 +74,7 @@ def oracle_positions(market: InstrumentMarket, side_cost_frac: float = SIDE_COST
     returns = np.log(bars.close / bars.open)
     shape = instrument_shape(bars.symbol)
     start = shape.annual_volatility**2 / shape.open_hours_per_year
-    sigma = _expected_volatility(returns, slots.variance_hours, slots.open_hours, start)
+    sigma = expected_volatility(returns, slots.variance_hours, slots.open_hours, start)
     if edge == "momentum":
         belief = _chain_belief(returns, sigma, slots.open_hours, market.amplitude, np.asarray(LATENT_WEIGHTS))
         worth = market.amplitude * REGIME_HOURS * sigma / np.sqrt(slots.variance_hours)  # of a trend that is certain
@@ -95,7 +95,7 @@ def oracle_positions(market: InstrumentMarket, side_cost_frac: float = SIDE_COST
 
 
 @kernel
-def _expected_volatility(
+def expected_volatility(
     returns: FloatArray, variance_hours: FloatArray, open_hours: FloatArray, start: float
 ) -> FloatArray:
     """Volatility expected of each bar from the bars before."""
@@ -134,7 +134,7 @@ def _chain_belief(
         for k in range(n_states):
             side = 1.0 if k == 0 else (-1.0 if k == 1 else 0.0)
             surprise = returns[t] / sigma[t] - amplitude * math.sqrt(open_hours[t]) * side
-            moved[k] *= (1.0 + surprise * surprise / (_TAIL_DEGREES - 2.0)) ** (-0.5 * (_TAIL_DEGREES + 1.0))
+            moved[k] *= (1.0 + surprise * surprise / (TAIL_DEGREES - 2.0)) ** (-0.5 * (TAIL_DEGREES + 1.0))
             total += moved[k]
         for k in range(n_states):
             belief[k] = moved[k] / total
@@ -199,7 +199,7 @@ def _level_positions(
         if held >= 0 and (end_bar[held] <= t or abs(before - price[held]) > zone):
             held = -1
         if held < 0:
-            nearest = _INNER_ZONE * zone
+            nearest = INNER_ZONE * zone
             for k in range(oldest, known):
                 if end_bar[k] > t and abs(before - price[k]) < nearest:
                     nearest, held = abs(before - price[k]), k
