@@ -13,7 +13,19 @@ from agv2.backtest.report.page import render_report, write_report
 from agv2.core.errors import DataError
 from tests.run_directory import write_run_directory
 
-SECTIONS = ("equity", "returns", "trades", "all-trades", "metrics", "costs", "folds", "encoder", "notes", "settings")
+SECTIONS = (
+    "equity",
+    "returns",
+    "trades",
+    "all-trades",
+    "metrics",
+    "costs",
+    "robustness",
+    "folds",
+    "encoder",
+    "notes",
+    "settings",
+)
 VOID = {"meta", "link", "br", "input", "path"}
 
 

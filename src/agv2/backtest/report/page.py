@@ -20,6 +20,7 @@ from agv2.backtest.report.folds import cross_fit_rows, fold_rows, head_rows
 from agv2.backtest.report.numerals import MONTHS, Unit, format_number, format_stamp
 from agv2.backtest.report.reading import RunRecord, read_run
 from agv2.backtest.report.returns import month_rows, return_spread, rolling_sharpe
+from agv2.backtest.report.robustness import cost_curve, monte_carlo
 from agv2.backtest.report.tables import Cell, evidence_rows, metric_table, symbol_rows
 from agv2.backtest.report.trade_spread import trade_spread
 from agv2.backtest.report.words import in_words
@@ -88,6 +89,8 @@ def render_report(run_dir: Path) -> str:
             rolling=rolling_sharpe(record),
             spread=return_spread(record),
             trade_spread=trade_spread(record),
+            cost_curve=cost_curve(record),
+            monte_carlo=monte_carlo(record),
             candles=candles,
             trade_rows=[_trade_rows(one) for one in candles],
             exits=[_exits(one) for one in candles],

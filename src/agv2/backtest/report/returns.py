@@ -12,7 +12,16 @@ from agv2.backtest.report.reading import RunRecord
 from agv2.backtest.report.scales import Tick, time_ticks
 from agv2.core.arrays import FloatArray, IntArray
 
-__all__ = ["Bar", "MonthCell", "ReturnSpread", "YearRow", "month_rows", "return_spread", "rolling_sharpe"]
+__all__ = [
+    "Bar",
+    "MonthCell",
+    "ReturnSpread",
+    "YearRow",
+    "daily_account",
+    "month_rows",
+    "return_spread",
+    "rolling_sharpe",
+]
 
 _DAY_NS = 86_400_000_000_000
 _DAYS_PER_YEAR = 365.25
@@ -79,8 +88,7 @@ def month_rows(record: RunRecord) -> list[YearRow]:
 
 def rolling_sharpe(record: RunRecord) -> CurvePanel | None:
     """Annual Sharpe ratio of the last 63 days at each day; None where there are fewer than twice as many."""
-    stamps, equity = _account(record)
-    day, returns = _daily(stamps, equity)
+    day, returns = daily_account(record)
     if returns.size < 2 * _ROLLING_DAYS:
         return None
     per_year = returns.size * _DAYS_PER_YEAR / (int(day[-1]) - int(day[0]) + 1)
@@ -103,7 +111,7 @@ def return_spread(record: RunRecord) -> ReturnSpread | None:
 
     Days on which it did not move count in the sentence and have no column: one tall column would hide the rest.
     """
-    _, returns = _daily(*_account(record))
+    _, returns = daily_account(record)
     if returns.size < _LEAST_DAYS or not returns.any():
         return None
     reach = float(np.quantile(np.abs(returns), 0.995))
@@ -135,16 +143,17 @@ def return_spread(record: RunRecord) -> ReturnSpread | None:
     return ReturnSpread(bars, ticks, 50.0, sentence)
 
 
-def _account(record: RunRecord) -> tuple[IntArray, FloatArray]:
-    curve = record.curve(record.account)
-    return curve["ts"].dt.epoch("ns").to_numpy(), np.maximum(curve["equity"].to_numpy(), 0.0)
-
-
-def _daily(stamps: IntArray, equity: FloatArray) -> tuple[IntArray, FloatArray]:
-    """UTC days with a row, and the return of each."""
+def daily_account(record: RunRecord) -> tuple[IntArray, FloatArray]:
+    """(n_days,) UTC days with a row of the account, counted since 1970, and (n_days,) the return of each."""
+    stamps, equity = _account(record)
     day = stamps // _DAY_NS
     ends = np.append(np.flatnonzero(np.diff(day)), day.size - 1)
     return day[ends], _changes(equity, ends)
+
+
+def _account(record: RunRecord) -> tuple[IntArray, FloatArray]:
+    curve = record.curve(record.account)
+    return curve["ts"].dt.epoch("ns").to_numpy(), np.maximum(curve["equity"].to_numpy(), 0.0)
 
 
 def _changes(equity: FloatArray, ends: IntArray) -> FloatArray:
