@@ -16,9 +16,11 @@ from agv2.app.truth.markets import CELLS, TruthCell, TruthTrial, truth_trial
 from agv2.app.truth.page import headline, truth_page
 from agv2.app.truth.study import cells_named, read_trials, run_study, summed_up
 from agv2.backtest.rule_search import searched_sides
+from agv2.backtest.truth_rates import false_alarms
 from agv2.core.errors import ConfigError, DataError
 from tests.tapes import a_tape, costs, walk
 
+ROOT = Path(__file__).resolve().parents[2]
 APP = typer.Typer()
 APP.command()(truth)
 NOISE = CELLS[0]
@@ -110,6 +112,14 @@ def test_rates_are_shares_with_their_intervals() -> None:
     page = truth_page(study)
     assert "noise, trading is free" in page
     assert page == truth_page(summed_up(trials, BARS, 7))
+
+
+def test_what_is_printed_beside_verdicts_is_the_committed_study() -> None:
+    study = summed_up(read_trials(ROOT / "docs/studies/truth"), 12_000, 7)
+    shipped = json.loads((ROOT / "src/agv2/backtest/truth_study.json").read_text(encoding="utf-8"))
+    assert shipped == study.as_json()
+    assert [kind.weak for kind in false_alarms()] == [each.weak for each in study.rates if not each.cell.has_edge]
+    assert min(kind.weak.n_samples for kind in false_alarms()) >= 200
 
 
 def test_too_many_false_alarms_are_marked() -> None:

@@ -83,7 +83,7 @@ def test_the_text_gives_numbers_rates_and_what_is_missing() -> None:
     assert "600 trading days, 100 trades, 1 trial counted" in text
     assert "2,000 simulated runs of 600 fat-tailed days" in text
     assert "true annual Sharpe ratio of 2" in text
-    assert "`agv2 truth`, which is not built yet" in text
+    assert "`agv2 truth` counted false alarms of" in text
 
 
 def test_too_short_a_run_is_not_judged_and_claims_no_measured_rate() -> None:

@@ -17,6 +17,7 @@ from agv2.backtest.evaluation import Evaluation, evaluate
 from agv2.backtest.judgement import Judgement
 from agv2.backtest.rule_rates import EDGES_ANNUAL_SHARPE
 from agv2.backtest.run_files import RunRows
+from agv2.backtest.truth_rates import false_alarms
 from agv2.backtest.verdict import MIN_DAYS
 
 __all__ = ["write_fold_facts", "write_report_inputs"]
@@ -106,10 +107,15 @@ def _error_rates(judgement: Judgement, n_days: int) -> list[dict[str, str | floa
     shown = [("False alarms", rates.false_alarm, "of simulated runs without any edge get a verdict of evidence")]
     for edge, rate in zip(EDGES_ANNUAL_SHARPE, rates.power, strict=True):
         shown.append((f"Power at {edge:g}", rate, f"of simulated runs with a true Sharpe ratio of {edge:g} get one"))
-    return [
+    found: list[dict[str, str | float]] = [
         {"label": label, "rate": rate.rate, "low": rate.low, "high": rate.high, "meaning": f"{meaning} (rule alone)"}
         for label, rate, meaning in shown
     ]
+    for kind in false_alarms():
+        share, low, high, n_markets = kind.weak
+        meaning = f"of {n_markets} markets of {kind.meaning}, traded by simple rules (agv2 truth)"
+        found.append({"label": "False alarms", "rate": share, "low": low, "high": high, "meaning": meaning})
+    return found
 
 
 def _costs(plan: RunPlan, stitched: RunRows, found: Evaluation) -> dict[str, float | None]:
