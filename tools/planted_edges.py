@@ -1,19 +1,22 @@
 """What the whole pipeline earns on markets with a planted edge, of what an oracle that knows the rule would earn.
 
     python tools/planted_edges.py --out study --profile quick --strength strong --seeds 301 302
-    python tools/planted_edges.py --out study --table
+    python tools/planted_edges.py --table
 
 Each cell is `agv2 run` on a synthetic market that it is told nothing about, at 2.5 bp a side and no financing; the
 oracle is a filter with the true parameters that pays the same and is read on the same test bars; that of levels infers
-which extremes count, and what it would earn if it were told stands beside it. A run that is there is not made again, so
-a study may be stopped and gone on with. `--edge none` is the control.
+which extremes count, and what it would earn if it were told stands beside it. A cell that is known is not made again,
+so a study may be stopped and gone on with; docs/studies/planted_edges.jsonl knows, with the digest of the sources.
+`--edge none` is the control.
 """
 
 import argparse
 import json
 import math
 import statistics
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -28,6 +31,7 @@ from agv2.data.synthetic_markets.oracle import SIDE_COST_FRAC, oracle_positions
 from agv2.data.synthetic_markets.strengths import EDGES, STRONG, WEAK
 from agv2.utils.config import load_config, parse_override
 
+CELLS = Path(__file__).resolve().parents[1] / "docs/studies/planted_edges.jsonl"
 STRENGTHS = {"strong": STRONG, "weak": WEAK}
 FREE = ("slippage_frac", "commission_frac", "commission_per_lot", "financing_long_frac_per_night")
 
@@ -83,9 +87,8 @@ def cell(market: InstrumentMarket, folder: Path, profile: str, seed: int) -> dic
     }  # fmt: skip
 
 
-def table(folder: Path) -> None:
+def table(found: Sequence[Mapping[str, Any]]) -> None:
     """Print every cell that is there, and the medians."""
-    found = [json.loads(path.read_text()) for path in sorted(folder.glob("*/*/cell.json"))]
     print("| profile | edge | strength | market, seed | oracle | agent | share | turnover a bar | net | minutes |")
     print("|---|---|---|---|---:|---:|---:|---:|---:|---:|")
     groups: dict[tuple[str, str, str], list[dict[str, float]]] = {}
@@ -105,10 +108,16 @@ def table(folder: Path) -> None:
         print(f"{' '.join(kind)}: {middle}median turnover {turnover:.3f} a bar, {len(cells)} runs")
 
 
+def known_cells(path: Path) -> list[dict[str, Any]]:
+    """Cells of a study, in the order in which they were made."""
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
 def main() -> None:
     """Run what is missing, then print everything."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--out", type=Path, help="where the runs go")
+    parser.add_argument("--cells", type=Path, default=CELLS, help="the study: a line a cell")
     parser.add_argument("--profile", default="quick")
     parser.add_argument("--market", nargs="+", default=["XAUUSD"])
     parser.add_argument("--edge", nargs="+", choices=EDGES, default=list(EDGES[1:]))
@@ -117,15 +126,23 @@ def main() -> None:
     parser.add_argument("--bars", type=int, default=60_000)
     parser.add_argument("--table", action="store_true", help="run nothing")
     asked = parser.parse_args()
+    if not asked.table and asked.out is None:
+        parser.error("--out DIR says where the runs go")
+    known = {
+        (one["profile"], one["symbol"], one["edge"], one["strength"], one["seed"]) for one in known_cells(asked.cells)
+    }
     cells = [(s, m, e, how) for s in asked.seeds for e in asked.edge for how in asked.strength for m in asked.market]
     for seed, symbol, edge, strength in [] if asked.table else cells:
-        folder = asked.out / asked.profile / f"{symbol}_{edge}_{strength}_{seed}"
-        if (folder / "cell.json").exists():
+        if (asked.profile, symbol, edge, strength, seed) in known:
             continue
         market = market_of(symbol, edge, strength, seed, asked.bars)
+        folder = asked.out / asked.profile / f"{symbol}_{edge}_{strength}_{seed}"
         kind = {"profile": asked.profile, "edge": edge, "strength": strength, "symbol": symbol, "seed": seed}
-        (folder / "cell.json").write_text(json.dumps({**kind, "found": cell(market, folder, asked.profile, seed)}))
-    table(asked.out)
+        found = cell(market, folder, asked.profile, seed)
+        sources = json.loads((folder / "run" / "provenance.json").read_text())["code"]["sources"][:12]
+        with asked.cells.open("a") as stream:
+            stream.write(json.dumps({**kind, "sources": sources, "found": found}) + "\n")
+    table(known_cells(asked.cells))
 
 
 if __name__ == "__main__":

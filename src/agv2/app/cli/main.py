@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from agv2.app.cli import compare, demo, leakcheck, run, truth
+from agv2.app.cli import compare, demo, leakcheck, report, run, truth
 from agv2.app.cli.data import group as data
 from agv2.app.cli.features import group as features
 from agv2.app.cli.options import spread_values
@@ -36,6 +36,7 @@ app = typer.Typer(
 app.command(name="demo")(demo.demo)
 app.command(name="run")(run.run)
 app.command(name="compare")(compare.compare)
+app.command(name="report")(report.report)
 app.command(name="leakcheck")(leakcheck.leakcheck)
 app.command(name="truth")(truth.truth)
 app.add_typer(data.app, name="data")
