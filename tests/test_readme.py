@@ -103,12 +103,15 @@ def test_the_agv2_commands_work_in_the_order_shown(tmp_path: Path) -> None:
             run_smoke([program, *shlex.split(command)[1:]], tmp_path, login)
     assert (tmp_path / "gold.html").is_file()
     assert len(read_bars(tmp_path / "bars/XAUUSD_1h.parquet").bars) > 2000
-    for name in re.findall(r"--out (runs/\S+)", "\n".join(commands)):
+    runs = [command for command in commands if command.startswith("agv2 run ")]
+    for name in re.findall(r"--out (runs/\S+)", "\n".join(runs)):
         assert (tmp_path / name / "report.html").is_file()
         assert (tmp_path / name / "summary.json").is_file()
     for name in re.findall(r"--out (encoders/\S+)", "\n".join(commands)):
         assert (tmp_path / name / "evidence.html").is_file()
         assert (tmp_path / name / "evidence.json").is_file()
+    assert (tmp_path / "runs/truth/truth.html").is_file()
+    assert (tmp_path / "comparison.html").is_file()
 
 
 @pytest.mark.timeout(600)

@@ -32,6 +32,8 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Path]:
     skilled = write_run_directory(folder / "skilled", n_bars=2_400, skill=1.0)
     pair = write_run_directory(folder / "pair", symbols=("XAUUSD", "NAS100"), n_bars=2_400)
     (skilled / "config" / "extra.yaml").write_text("lookback:\n  depth: 3\n")
+    provenance = json.loads((pair / "provenance.json").read_text())
+    (pair / "provenance.json").write_text(json.dumps({**provenance, "data_digest": "of two files"}))
     return plain, skilled, pair
 
 
@@ -51,7 +53,7 @@ def test_skill_is_better_and_its_own_copy_is_level(runs: tuple[Path, Path, Path]
         target = copy / path.relative_to(skilled)
         target.mkdir(exist_ok=True) if path.is_dir() else target.write_bytes(path.read_bytes())
     (same,) = compare_runs([skilled, copy]).leads
-    assert (same.finding, same.annual_return) == ("unknown", 0.0)
+    assert (same.finding, same.annual_return) == ("draw", 0.0)
 
 
 def test_excess_is_of_the_days_that_both_have(runs: tuple[Path, Path, Path]) -> None:
@@ -62,6 +64,23 @@ def test_excess_is_of_the_days_that_both_have(runs: tuple[Path, Path, Path]) -> 
     expected = np.diff(np.concatenate([[frame["equity"][0]], last])) / np.concatenate([[frame["equity"][0]], last[:-1]])
     np.testing.assert_allclose(first.returns, expected)
     assert compare_runs([plain, skilled]).leads[0].n_days == first.days.size == other.days.size
+
+
+def test_runs_on_other_bars_are_no_finding(runs: tuple[Path, Path, Path]) -> None:
+    found = compare_runs(runs)
+    assert not found.same_bars
+    assert {lead.finding for lead in found.leads} == {"unknown"}
+    assert headline(found) == "Runs on other bars than plain: no one is better for that"
+
+
+def test_the_more_runs_the_more_it_takes(runs: tuple[Path, Path, Path], tmp_path: Path) -> None:
+    plain, skilled, _ = runs
+    others = [write_run_directory(tmp_path / str(seed), n_bars=2_400, seed=seed) for seed in range(8)]
+    for other in others:  # of the same bars, as far as the file says
+        (other / "provenance.json").write_bytes((plain / "provenance.json").read_bytes())
+    alone, among = compare_runs([plain, skilled]).leads[0], compare_runs([plain, skilled, *others]).leads[0]
+    assert among.ratio == alone.ratio
+    assert among.low < alone.low
 
 
 def test_settings_that_differ_are_named_as_set_takes_them(runs: tuple[Path, Path, Path]) -> None:
@@ -78,10 +97,11 @@ def test_the_command_prints_tables_json_and_a_page(runs: tuple[Path, Path, Path]
         assert words in result.stdout
     document = json.loads(called(*runs, "--json").stdout)
     assert [run["run"] for run in document["runs"]] == ["plain", "skilled", "pair"]
-    assert document["leads"][0]["finding"] == "better"
+    assert document["leads"][0]["finding"] == "unknown", "the pair has other bars"
+    assert json.loads(called(*runs[:2], "--json").stdout)["leads"][0]["finding"] == "better"
     text = page.read_text()
     assert text == comparison_page(compare_runs(runs))
-    assert "skilled: better than plain" in text
+    assert "skilled: better than plain" in comparison_page(compare_runs(runs[:2]))
     assert not re.search(r"(src|href)=\"(?!data:)", text), "opens offline"
 
 

@@ -128,7 +128,7 @@ def test_too_many_false_alarms_are_marked() -> None:
 
 
 def test_the_command_leaves_a_page_and_figures(tmp_path: Path) -> None:
-    result = called("--markets", 1, "--bars", 2_000, "--kind", "noise", "--out", tmp_path / "study")
+    result = called("--markets", 1, "--bars", 3_000, "--kind", "noise", "--out", tmp_path / "study")
     assert result.exit_code == 0, result.output
     assert "noise, trading is free" in result.stdout
     document = json.loads((tmp_path / "study" / "truth.json").read_text())
@@ -144,6 +144,6 @@ def test_bad_words_are_one_clear_line(tmp_path: Path) -> None:
         read_trials(tmp_path)
     in_the_way = tmp_path / "file"
     in_the_way.touch()
-    result = called("--markets", 1, "--bars", 2_000, "--out", in_the_way)
+    result = called("--markets", 1, "--bars", 3_000, "--out", in_the_way)
     assert isinstance(result.exception, ConfigError)
     assert "name another directory" in str(result.exception)

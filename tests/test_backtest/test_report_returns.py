@@ -1,5 +1,7 @@
 """Months, rolling ratio, spread and excursions of the report against the files that they are of."""
 
+import dataclasses
+
 import numpy as np
 import polars as pl
 import pytest
@@ -57,6 +59,16 @@ def test_every_day_that_moved_is_in_a_column(record: RunRecord) -> None:
     assert days + still == record.rows.equity["ts"].dt.date().n_unique()
     assert {bar.style for bar in spread.bars} == {"won", "lost"}
     assert max(bar.high for bar in spread.bars) == 100.0
+
+
+def test_an_account_that_hardly_moved_is_shown(record: RunRecord) -> None:
+    """One day of many: the quantile of all moves would be nothing."""
+    ts = record.rows.equity["ts"]
+    still = record.rows.equity.with_columns(equity=pl.when(ts < ts[1_500]).then(1e5).otherwise(1.01e5))
+    spread = return_spread(dataclasses.replace(record, rows=dataclasses.replace(record.rows, equity=still)))
+    assert spread is not None
+    (bar,) = spread.bars
+    assert bar.title.startswith("1 days from")
 
 
 def test_excursions_hold_the_result_between_them(record: RunRecord) -> None:

@@ -54,7 +54,8 @@ def test_the_best_of_one_half_that_loses_the_other_is_overfitting() -> None:
 
 
 def test_trials_that_do_not_move_tie_at_nothing() -> None:
-    assert overfitting_probability(np.zeros((100, 8))) == 1.0
+    assert np.isnan(overfitting_probability(np.zeros((100, 8))))
+    assert np.isnan(overfitting_probability(np.repeat(noise(1, 1), 8, axis=1)))
     one = np.zeros((320, 8))
     one[:, 3] = noise(1, 1)[:, 0] + 0.004
     assert overfitting_probability(one) < 0.01

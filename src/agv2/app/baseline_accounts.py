@@ -88,11 +88,14 @@ def _test_tape(plan: RunPlan, number: int) -> MarketTape:
 
 
 def _random_sides(traded: RunRows, tape: MarketTape, cost: FloatArray, rng: np.random.Generator) -> FloatArray:
-    """What was held after each bar, shuffled; the last bar decides nothing."""
+    """What was held after each bar, shuffled, at the size that was chosen; the last bar decides nothing."""
+    own = traded.decisions.filter(pl.col("symbol") == tape.symbol)
+    size = np.zeros(tape.bars.size)
+    size[np.searchsorted(tape.bars["ts_ns"], own["ts"].dt.epoch("ns").to_numpy())] = own["size"].to_numpy()
     units = traded.equity.filter(pl.col("symbol") == tape.symbol).sort("ts")["units"].to_numpy()
     close = tape.bars["close"]
     held, gains, costs = np.zeros(units.size), np.zeros(units.size), np.zeros(units.size)
-    held[:-1] = np.sign(units[1:])
+    held[:-1] = np.sign(units[1:]) * np.where(size[:-1] > 0.0, size[:-1], 1.0)
     gains[:-1] = (close[1:] / close[:-1] - 1.0) / tape.volatility[:-1]
     costs[:-1] = cost[1:] / tape.volatility[:-1]
     return shuffled_sides(held, gains, costs, rng)

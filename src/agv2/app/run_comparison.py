@@ -12,7 +12,7 @@ import yaml
 from agv2.backtest.bootstrap import bootstrap_intervals
 from agv2.backtest.report.reading import RunRecord, read_run
 from agv2.core.arrays import FloatArray, IntArray
-from agv2.core.errors import ConfigError
+from agv2.core.errors import ConfigError, DataError
 from agv2.utils.seeding import spawn_generators
 
 __all__ = ["ComparedRun", "Comparison", "Lead", "compare_runs"]
@@ -47,7 +47,7 @@ class Lead(NamedTuple):
     """Annual mean of the excess over its deviation; NaN where it does not vary or days are too few."""
     low: float
     high: float
-    """95 % block-bootstrap interval of the ratio."""
+    """Block-bootstrap interval of the ratio; of all runs together it holds with 95 %."""
 
     @property
     def finding(self) -> str:
@@ -113,9 +113,12 @@ def compare_runs(directories: Sequence[Path], seed: int = 7, n_resamples: int = 
         raise ConfigError(f"{twice} is named twice; a run has nothing to say against itself")
     runs = tuple(_read(name, path) for name, path in zip(_names(directories), resolved, strict=True))
     generators = spawn_generators(seed, *(run.name for run in runs[1:]))
-    leads = tuple(_lead(run, runs[0], generators[run.name], n_resamples) for run in runs[1:])
-    digests = {str(run.record.provenance.get("data_digest", run.name)) for run in runs}
-    return Comparison(runs, _differences(runs), leads, len(digests) == 1)
+    level = 1.0 - 0.05 / (len(runs) - 1)  # Bonferroni: of many runs without a difference one in twenty sets names one
+    leads = tuple(_lead(run, runs[0], generators[run.name], n_resamples, level) for run in runs[1:])
+    same_bars = len({str(run.record.provenance.get("data_digest", "")) for run in runs}) == 1
+    if not same_bars:  # what one market paid more than another is no finding about a run
+        leads = tuple(lead._replace(low=math.nan, high=math.nan) for lead in leads)
+    return Comparison(runs, _differences(runs), leads, same_bars)
 
 
 def _read(name: str, path: Path) -> ComparedRun:
@@ -140,15 +143,16 @@ def _names(directories: Sequence[Path]) -> list[str]:
     return [str(directory) for directory in directories]
 
 
-def _lead(run: ComparedRun, first: ComparedRun, rng: np.random.Generator, n_resamples: int) -> Lead:
+def _lead(run: ComparedRun, first: ComparedRun, rng: np.random.Generator, n_resamples: int, level: float) -> Lead:
     days, own, other = np.intersect1d(run.days, first.days, assume_unique=True, return_indices=True)
     excess = run.returns[own] - first.returns[other]
-    if days.size < _LEAST_DAYS or not excess.any():
-        mean = float(excess.mean()) if days.size else math.nan
-        return Lead(run.name, days.size, mean * _DAYS_PER_YEAR, math.nan, math.nan, math.nan)
+    if days.size < _LEAST_DAYS:
+        return Lead(run.name, days.size, math.nan, math.nan, math.nan, math.nan)
+    if not excess.any():
+        return Lead(run.name, days.size, 0.0, 0.0, 0.0, 0.0)
     # As many of these days as a year has of them: markets that rest at weekends have fewer.
     per_year = days.size * _DAYS_PER_YEAR / (int(days[-1]) - int(days[0]) + 1)
-    interval = bootstrap_intervals(excess, per_year, rng, n_resamples).sharpe
+    interval = bootstrap_intervals(excess, per_year, rng, n_resamples, level).sharpe
     ratio = float(excess.mean() / excess.std(ddof=1)) * math.sqrt(per_year)
     return Lead(run.name, days.size, float(excess.mean()) * per_year, ratio, interval.low, interval.high)
 
@@ -165,7 +169,10 @@ def _flat(record: RunRecord) -> dict[str, Any]:
     found: dict[str, Any] = {key: record.summary[key] for key in ("profile", "seed")}
     found["symbols"] = ", ".join(record.summary["symbols"])
     for name, text in record.config.items():
-        _flatten(name.removesuffix(".yaml"), yaml.safe_load(text), found)
+        try:
+            _flatten(name.removesuffix(".yaml"), yaml.safe_load(text), found)
+        except yaml.YAMLError as error:
+            raise DataError(f"config/{name} of a run is no YAML ({error}); run again") from error
     return found
 
 

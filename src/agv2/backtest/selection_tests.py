@@ -47,12 +47,13 @@ def overfitting_probability(returns: FloatArray) -> float:
         returns: (n_days, n_trials) simple returns of the same days.
 
     Returns:
-        Share of the halves whose choice ranks at or below the median; NaN below 60 days or two trials.
+        Share of the halves whose choice ranks at or below the median; NaN below 60 days or two trials, and where all
+        trials are one.
 
     Source: Bailey, Borwein, López de Prado and Zhu (2017), Journal of Computational Finance 20(4), 39-69, section 3.
     """
     n_days, n_trials = _shape(returns)
-    if n_days < MIN_DAYS or n_trials < 2:
+    if n_days < MIN_DAYS or n_trials < 2 or (returns == returns[:, :1]).all():
         return math.nan
     n_blocks = min(_MOST_BLOCKS, 2 * (n_days // (2 * _LEAST_BLOCK_DAYS)))
     blocks = np.array_split(returns, n_blocks)

@@ -11,7 +11,7 @@ from agv2.backtest.tape import MarketTape
 from agv2.core.arrays import Float32Array, FloatArray, IntArray, RecordArray
 from agv2.core.instruments import Market
 from agv2.core.jit import kernel
-from agv2.decision.actions import ACTION_NVEC
+from agv2.decision.actions import ACTION_NVEC, SIZE_FRACS
 from agv2.decision.decider import PolicyOutput
 from agv2.sim.costs import Costs, commission, half_spread_frac
 
@@ -23,14 +23,15 @@ _DRAWS = 99
 
 
 class _FollowSides:
-    """Wishes for the side that stands in the first column of the market row: full size, widest stop and target."""
+    """Wishes for the side and the size in the first column of the market row, with the widest stop and target."""
 
     def act(self, observations: Float32Array) -> PolicyOutput:
         side = observations[:, 0]
         n = side.size
         position = np.where(side > 0.0, 1, np.where(side < 0.0, 2, 0))
-        largest = [np.full(n, count - 1) for count in ACTION_NVEC[1:]]
-        return PolicyOutput(np.stack([position, *largest], axis=1), np.zeros(n), np.zeros(n))
+        size = np.abs(np.abs(side)[:, np.newaxis] - np.array(SIZE_FRACS)).argmin(axis=1)
+        widest = [np.full(n, count - 1) for count in ACTION_NVEC[2:]]
+        return PolicyOutput(np.stack([position, size, *widest], axis=1), np.zeros(n), np.zeros(n))
 
 
 def follow_sides(
@@ -40,7 +41,7 @@ def follow_sides(
 
     Args:
         tapes: the markets, whatever their market rows.
-        sides: of each (n_bars,) wish at each bar's close: −1, 0 or 1.
+        sides: of each (n_bars,) wish at each bar's close: its sign is the side, its size the nearest of `SIZE_FRACS`.
         initial_equities: money in each book at its first bar.
 
     Known at: each order is decided at the close of the bar before its fill.
@@ -99,26 +100,27 @@ def shuffled_sides(
 ) -> FloatArray:
     """The same holding times at other moments and on random sides: turnover without knowledge.
 
-    Each draw moves the sides along the bars by a random number, round the end, and draws a side for every stretch that
-    is held. The median draw by what it would have earned is the baseline: one draw would be luck.
+    Each draw moves the positions along the bars by a random number, round the end, and turns each stretch from flat to
+    flat over or not, reversals within it and all: so it trades as often and as much. The median draw by what it would
+    have earned is the baseline: one draw would be luck.
 
     Args:
-        sides: (n_bars,) what was held: −1, 0 or 1.
+        sides: (n_bars,) what was held, −1 to 1.
         gains: (n_bars,) return of the bar after each, in volatilities.
         costs: (n_bars,) cost of one unit bought or sold there, in volatilities.
         rng: chance.
         n_draws: odd.
 
     Returns:
-        (n_bars,) −1, 0 or 1.
+        (n_bars,) −1 to 1.
     """
     draws: list[FloatArray] = []
     earned: list[float] = []
     for _ in range(n_draws):
         moved = np.roll(sides, int(rng.integers(sides.size)))
-        starts = np.flatnonzero(np.diff(moved, prepend=0.0))
+        starts = np.flatnonzero(np.diff(moved != 0.0, prepend=False))
         stretch = np.searchsorted(starts, np.arange(moved.size), side="right")
-        drawn = np.abs(moved) * rng.choice((-1.0, 1.0), size=starts.size + 1)[stretch]
+        drawn = moved * rng.choice((-1.0, 1.0), size=starts.size + 1)[stretch]
         draws.append(drawn)
         earned.append(float(np.sum(drawn * gains) - np.sum(np.abs(np.diff(drawn, prepend=0.0)) * costs)))
     return draws[int(np.argsort(earned, kind="stable")[n_draws // 2])]

@@ -20,7 +20,7 @@ from agv2.core.arrays import FloatArray
 
 __all__ = ["Evidence", "Verdict", "give_verdict", "weigh_evidence"]
 
-NO_EVIDENCE, WEAK_EVIDENCE, STRONG_EVIDENCE = "no evidence", "weak evidence", "strong evidence"
+LEVELS = NO_EVIDENCE, WEAK_EVIDENCE, STRONG_EVIDENCE = "no evidence", "weak evidence", "strong evidence"
 WEAK_PROBABILITY = 0.95
 STRONG_PROBABILITY = 0.99
 MIN_DAYS = 60
@@ -171,9 +171,9 @@ def _studied() -> str:
     silent = " and ".join(f"{_percent(kind.weak)} on {kind.meaning}" for kind in false_alarms())
     found = [100.0 * kind.weak.rate for kind in power()]
     return (
-        f"On synthetic markets, {false_alarms()[0].weak.n_samples} of a kind, traded by the best of twenty simple "
-        f"rules, `agv2 truth` counted false alarms of {silent}; planted edges were seen on {min(found):.0f} to "
-        f"{max(found):.0f} % of markets, by kind."
+        f"On synthetic markets, {false_alarms()[0].weak.n_samples} of a kind, one trial each on about 250 days, traded "
+        f"by the best of twenty simple rules, `agv2 truth` counted false alarms of {silent}; planted edges were seen "
+        f"on {min(found):.0f} to {max(found):.0f} % of markets, by kind."
     )
 
 

@@ -23,7 +23,7 @@ def print_comparison(comparison: Comparison) -> None:
     for label, cells in measure_rows(comparison):
         measures.add_row(label, *cells)
     console.print(measures)
-    columns = ["common days", "excess a year", "its Sharpe ratio", "95 % interval", "finding"]
+    columns = ["common days", "excess a year", "its Sharpe ratio", "interval", "finding"]
     leads = _table(f"In excess of {names[0]}", "run", columns)
     for lead in comparison.leads:
         leads.add_row(lead.name, *lead_cells(lead))

@@ -13,7 +13,7 @@ def report(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Directory of a finished run.")],
     open_report: Annotated[bool, typer.Option("--open", help="Show it in a browser.")] = False,
 ) -> None:
-    """Write the report of a finished run again from its files, as this version draws it. No number is computed anew.
+    """Write the report of a finished run again from its files, as this version draws it; nothing is trained or traded.
 
     Example: agv2 report runs/gold --open
     """

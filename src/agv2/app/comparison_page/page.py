@@ -40,6 +40,8 @@ def comparison_page(comparison: Comparison) -> str:
 def headline(comparison: Comparison) -> str:
     """What came of it, in a sentence."""
     first = comparison.runs[0].name
+    if not comparison.same_bars:
+        return f"Runs on other bars than {first}: no one is better for that"
     found: dict[str, list[str]] = {}
     for lead in comparison.leads:
         found.setdefault(lead.finding, []).append(lead.name)

@@ -140,7 +140,7 @@ def _tape(bars: Bars, settings: Settings, costs: bool) -> tuple[MarketTape, Sess
             financing_long_frac_per_night=0.0, financing_short_frac_per_night=0.0, spread_source=0,
         )  # fmt: skip
     volatility = bar_volatility(bars.close)
-    volatility[: LOOKBACK - 1] = volatility[LOOKBACK - 1]  # nothing is traded there
+    volatility[: LOOKBACK - 1] = volatility[LOOKBACK - 1]  # before anything is traded; of the training half
     tape = MarketTape(
         symbol=bars.symbol,
         bars=bars.records(calendar, entry.hourly_spread),

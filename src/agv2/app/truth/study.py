@@ -9,7 +9,7 @@ from typing import Any
 from agv2.app.settings import Settings
 from agv2.app.truth.markets import CELLS, SYMBOLS, TruthCell, TruthTrial, truth_trial
 from agv2.backtest.rule_rates import Rate
-from agv2.backtest.verdict import NO_EVIDENCE, STRONG_EVIDENCE
+from agv2.backtest.verdict import LEVELS, NO_EVIDENCE, STRONG_EVIDENCE
 from agv2.core.errors import ConfigError, DataError
 from agv2.utils.config import config_digest
 
@@ -68,7 +68,7 @@ def cells_named(names: Sequence[str]) -> tuple[TruthCell, ...]:
     unknown = [name for name in names if name not in known]
     if unknown:
         raise ConfigError(f"--kind {unknown[0]!r} is unknown; there are: {'; '.join(known)}")
-    return tuple(known[name] for name in names) if names else CELLS
+    return tuple(known[name] for name in dict.fromkeys(names)) if names else CELLS
 
 
 def run_study(
@@ -87,7 +87,7 @@ def run_study(
         cells: kinds of market.
         n_markets: of each kind, taking the six instruments in turn.
         n_bars: of 1h, half of them tested.
-        seed: of the first market; the others count on from it.
+        seed: of the first market; the others count on from it, so another study is `n_markets` seeds away.
         settings: markets, costs, limits.
         report: told markets done, markets in all, and which kind is next.
 
@@ -126,7 +126,10 @@ def read_trials(out: Path) -> list[TruthTrial]:
             path.write_text("".join(lines[:-1]), encoding="utf-8")  # cut off while it was written: tried again
             break
         try:
-            found.append(TruthTrial(**json.loads(line)))
+            trial = TruthTrial(**json.loads(line))
+            if trial.level not in LEVELS or not isinstance(trial.sharpe, float | None):
+                raise ValueError(f"level {trial.level!r}, Sharpe ratio {trial.sharpe!r}")
+            found.append(trial)
         except (ValueError, TypeError) as error:
             raise DataError(f"{path}:{number}: no trial of a truth study ({error}); delete the line") from error
     return found
@@ -159,6 +162,8 @@ def _claim(out: Path, identity: dict[str, Any]) -> None:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ConfigError(f"--out {out}: cannot be used ({error}); name another directory") from error
+    if not isinstance(found, dict):
+        raise ConfigError(f"--out {out}: study.json is damaged; name another directory")
     changed = [name for name, value in identity.items() if found.get(name) != value]
     if changed:
         raise ConfigError(f"--out {out}: the study in it has other {', '.join(changed)}; name another directory")

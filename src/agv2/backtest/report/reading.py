@@ -83,7 +83,10 @@ def read_run(run_dir: Path) -> RunRecord:
     absent = [key for key in _SUMMARY_KEYS if key not in summary]
     if absent:
         raise DataError(f"{run_dir / 'summary.json'}: no {', '.join(absent)}; run again, the run was not finished")
-    config = {file.name: file.read_text(encoding="utf-8") for file in sorted((run_dir / "config").glob("*.yaml"))}
+    broken = [key for key in ("oos", "per_symbol", "significance", "baselines") if not isinstance(summary[key], dict)]
+    if broken:
+        raise DataError(f"{run_dir / 'summary.json'}: {', '.join(broken)} should be objects; run again")
+    config = {file.name: _text(file) for file in sorted((run_dir / "config").glob("*.yaml"))}
     if not config:
         raise DataError(f"{run_dir / 'config'}: no *.yaml; a run leaves its resolved settings there, run again")
     record = RunRecord(
@@ -106,12 +109,21 @@ def read_run(run_dir: Path) -> RunRecord:
     return record
 
 
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: not readable as text ({error}); run again") from None
+
+
 def _read_json(run_dir: Path, name: str) -> dict[str, Any]:
     path = run_dir / name
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise DataError(f"{path}: missing; name the --out directory of a finished run") from None
+    except NotADirectoryError:
+        raise DataError(f"{run_dir}: a file; name the --out directory of a finished run") from None
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: not readable as JSON ({error}); run again") from None
     if not isinstance(value, dict):

@@ -114,8 +114,9 @@ def return_spread(record: RunRecord) -> ReturnSpread | None:
     _, returns = daily_account(record)
     if returns.size < _LEAST_DAYS or not returns.any():
         return None
-    reach = float(np.quantile(np.abs(returns), 0.995))
-    moved = np.clip(returns[returns != 0.0], -reach, reach)
+    moved = returns[returns != 0.0]
+    reach = float(np.quantile(np.abs(moved), 0.995))
+    moved = np.clip(moved, -reach, reach)
     counts, edges = np.histogram(moved, bins=_BINS, range=(-reach, reach))
     worst = float(np.quantile(returns, 0.05))
     bars = tuple(

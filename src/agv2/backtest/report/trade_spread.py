@@ -22,7 +22,7 @@ _LEAST_TRADES = 5
 
 @dataclass(frozen=True, slots=True)
 class Excursions:
-    """Dots of all trades in a square of 1000; ticks are per cent from the top and from the left."""
+    """Dots of at most 1,500 trades in a square of 1000; ticks are per cent from the top and from the left."""
 
     title: str
     won: str

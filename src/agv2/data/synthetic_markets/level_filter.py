@@ -1,4 +1,4 @@
-"""What can be earned at planted levels by who knows every constant of the rule, but not which extremes count."""
+"""What a filter earns at planted levels that knows every constant of the rule, but not which extremes count."""
 
 import math
 
