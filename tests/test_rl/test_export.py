@@ -29,6 +29,7 @@ def exported(directory: Path, policy: PolicyNetwork) -> ModelBundle:
         directory,
         symbols=["TEST"],
         asset_classes=[0],
+        bars_per_year=[8766.0],
         timeframe="1h",
         trained_on="the last fold",
         columns=COLUMNS,

@@ -1,15 +1,12 @@
 """Which positions the risk layer would let the policy have."""
 
-import math
-
 from agv2.core.account import Account
 from agv2.core.bars import Bar
 from agv2.core.instruments import Market
 from agv2.core.jit import kernel
 from agv2.decision.actions import ACTION_NVEC, decode_action
-from agv2.decision.planner import plan_order
+from agv2.decision.planner import permitted_position
 from agv2.risk.config import RiskParams
-from agv2.risk.level_stop import NearLevels
 from agv2.risk.limits import RiskState
 from agv2.risk.position_sizer import AccountView
 
@@ -18,7 +15,6 @@ __all__ = ["PERMISSION_FIELDS", "is_permitted"]
 PERMISSION_FIELDS: tuple[str, ...] = ("flat_permitted", "long_permitted", "short_permitted")
 """The last numbers of an observation, one a choice of position, in the order of `decode_action`: 1 or 0."""
 
-_NO_LEVELS = NearLevels(math.nan, math.nan)  # levels move stops, not sides
 _LARGEST = ACTION_NVEC[1] - 1
 
 
@@ -52,5 +48,7 @@ def is_permitted(
     Known at: the close of `bar`.
     """
     action = decode_action(position, _LARGEST, 0, 0)
-    plan = plan_order(book, risk, account, action, bar, volatility, _NO_LEVELS, params, market, 0)
-    return plan.side == action.side
+    permitted = permitted_position(
+        book, risk, account, action.side, action.size_frac, bar.close, volatility, params, market
+    )
+    return permitted.side == action.side

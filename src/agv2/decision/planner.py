@@ -15,7 +15,7 @@ from agv2.risk.limits import RiskState
 from agv2.risk.position_sizer import AccountView, evidenced_units, permitted_units, target_units
 from agv2.risk.stop_logic import initial_stop, initial_target
 
-__all__ = ["Plan", "PlanReason", "plan_order"]
+__all__ = ["Plan", "PlanReason", "permitted_position", "plan_order"]
 
 
 class PlanReason(IntEnum):
@@ -54,6 +54,57 @@ class Plan(NamedTuple):
     """`PlanReason`."""
 
 
+class PermittedPosition(NamedTuple):
+    """What the risk layer leaves of a wish for a position."""
+
+    side: int
+    units: float
+    """Signed, on the lot grid; 0 where no new size is chosen: flat, or a position that stays as it is."""
+    reason: int
+    """`PlanReason`."""
+
+
+@kernel
+def permitted_position(
+    book: Account,
+    risk: RiskState,
+    account: AccountView,
+    wished: int,
+    size_frac: float,
+    close: float,
+    volatility: float,
+    params: RiskParams,
+    market: Market,
+) -> PermittedPosition:
+    """The position that the limits leave of a wish for side `wished` at `size_frac` of the permitted maximum.
+
+    Apart from the order that it takes, because the action mask asks for all three sides at every bar.
+
+    Args:
+        book: the account after the bar, its stop trailed.
+        risk: the account's limits after the bar.
+        account: what the book must know of the rest of its account.
+        wished: side of the policy's wish.
+        size_frac: share of the permitted maximum, in (0, 1].
+        close: of the bar that has just closed.
+        volatility: causal per-bar volatility at the bar, log return, > 0.
+        params: limits.
+        market: grids and leverage.
+
+    Known at: the close of the bar.
+    """
+    holding = _sign(book.units + book.pending.units)
+    side, reason = _permitted_side(book, risk, account, wished, holding, params, market)
+    if side == 0 or side == holding or side == _sign(book.units):
+        return PermittedPosition(side, 0.0, reason)
+    full = side * target_units(equity(book), close, volatility, params)
+    warranted = evidenced_units(full, equity(book), close, volatility, params)
+    permitted = permitted_units(warranted, equity(book), close, account, params, market)
+    units = round_lots(size_frac * permitted, market)
+    reason = _size_reason(units, permitted, warranted, full, params)
+    return PermittedPosition(side if units != 0.0 else 0, units, reason)
+
+
 @kernel
 def plan_order(
     book: Account,
@@ -89,26 +140,19 @@ def plan_order(
 
     Known at: the close of `bar`.
     """
-    expected = book.units + book.pending.units
-    holding = _sign(expected)
-    full = action.side * target_units(equity(book), bar.close, volatility, params)
-    before_units = 0.0 if action.side == holding else action.size_frac * full - book.units
+    holding = _sign(book.units + book.pending.units)
+    before_units = 0.0
+    if action.side != holding:
+        full = action.side * target_units(equity(book), bar.close, volatility, params)
+        before_units = action.size_frac * full - book.units
 
-    side, reason = _permitted_side(book, risk, account, action.side, holding, params, market)
+    side, units, reason = permitted_position(
+        book, risk, account, action.side, action.size_frac, bar.close, volatility, params, market
+    )
     if side == holding:
         return _keep(book, holding, before_units, reason)
     if side != 0 and side == _sign(book.units):
         return _stay(book, side, reason, order_id, bar.ts_ns)
-    units = 0.0
-    if side != 0:
-        warranted = evidenced_units(full, equity(book), bar.close, volatility, params)
-        permitted = permitted_units(warranted, equity(book), bar.close, account, params, market)
-        units = round_lots(action.size_frac * permitted, market)
-        reason = _size_reason(units, permitted, warranted, full, params)
-        if units == 0.0:
-            side = 0
-            if holding == 0:
-                return _keep(book, holding, before_units, reason)
 
     stop_loss, take_profit = 0.0, 0.0
     if side != 0:

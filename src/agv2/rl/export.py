@@ -11,6 +11,7 @@ from agv2.decision.observation import ObservationLayout
 from agv2.features.feature_spec import FeatureColumn
 from agv2.models.bundle import ModelBundle
 from agv2.models.bundle_manifest import BundleManifest
+from agv2.models.live_reference import LiveReference
 from agv2.models.normalizer import Normalizer
 from agv2.models.policy import PolicyNetwork
 from agv2.models.pretraining import PretrainedEncoder
@@ -24,6 +25,7 @@ def export_bundle(
     *,
     symbols: Sequence[str],
     asset_classes: Sequence[int],
+    bars_per_year: Sequence[float],
     timeframe: str,
     trained_on: str,
     columns: Sequence[FeatureColumn],
@@ -34,6 +36,7 @@ def export_bundle(
     config_digest: str,
     kelly_fraction: float = 0.0,
     edge: EdgeEstimate | None = None,
+    reference: LiveReference | None = None,
 ) -> ModelBundle:
     """Write everything needed to decide on a new bar.
 
@@ -41,6 +44,7 @@ def export_bundle(
         directory: new or empty.
         symbols: what was trained on.
         asset_classes: of each symbol, its number in `ASSET_CLASSES`.
+        bars_per_year: of each symbol, as its limits were scaled with.
         timeframe: of the bars, such as `1h`.
         trained_on: which bars, in words a person understands.
         columns: of the feature matrix, in order.
@@ -51,6 +55,7 @@ def export_bundle(
         config_digest: of all settings.
         kelly_fraction: share of the Kelly size that caps positions; 0: no cap.
         edge: what the policy's size rests on; None where the cap is off.
+        reference: what the guards hold live trading against; None: nothing.
 
     Returns:
         The bundle, read back and verified.
@@ -64,6 +69,7 @@ def export_bundle(
     manifest = BundleManifest(
         symbols=tuple(symbols),
         asset_classes=tuple(asset_classes),
+        bars_per_year=tuple(bars_per_year),
         timeframe=timeframe,
         trained_on=trained_on,
         features=tuple((column.name, column.lookback) for column in columns),
@@ -75,4 +81,4 @@ def export_bundle(
         kelly_fraction=kelly_fraction,
         edge=None if edge is None else asdict(edge),
     )
-    return ModelBundle.save(directory, manifest, normalizer, pretrained, policy)
+    return ModelBundle.save(directory, manifest, normalizer, pretrained, policy, reference)
