@@ -43,6 +43,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> SavedBundle:
         manifest=BundleManifest(
             symbols=("XAUUSD", "XAGUSD"),
             asset_classes=(2, 2),
+            bars_per_year=(5980.0, 5980.0),
             timeframe="1h",
             trained_on="2012-05-17 to 2019-12-31, the last fold",
             features=(("log_return_1", 2), ("log_return_3", 4), ("range", 1), ("gap", 2)),

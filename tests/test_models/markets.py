@@ -7,7 +7,7 @@ import numpy as np
 from agv2.core.arrays import FloatArray
 from agv2.models.backbones.config import LstmConfig
 from agv2.models.config import EncoderConfig
-from agv2.models.heads import LEVEL_BANDS
+from agv2.models.head_outputs import LEVEL_BANDS
 from agv2.models.training_rows import TrainingSeries
 
 TINY = EncoderConfig(

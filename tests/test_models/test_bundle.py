@@ -19,7 +19,7 @@ from tests.test_models.conftest import ACTION_NVEC, SavedBundle
 from tests.test_models.markets import N_FEATURES
 
 FILES = [
-    "encoder.npz", "policy.npz", "normalizer.npz",
+    "encoder.npz", "policy.npz", "normalizer.npz", "reference.npz",
     "encoder.pt2", "policy.pt2", "encoder.onnx", "policy.onnx", "encoder.ts", "policy.ts",
 ]  # fmt: skip
 

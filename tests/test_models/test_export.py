@@ -15,6 +15,7 @@ from agv2.models.export import EncoderProgram, PolicyProgram, export_programs, l
 from agv2.models.masked_model import MaskedModel
 from agv2.models.onnx_runner import OnnxRunner
 from agv2.models.pretraining import PretrainedEncoder
+from agv2.models.served_odds import Runner
 from tests.test_models.conftest import N_OBSERVATIONS, SavedBundle
 from tests.test_models.markets import N_FEATURES, SMALL, TINY
 
@@ -29,7 +30,7 @@ def _torch_script(path: Path) -> Callable[..., tuple[Tensor, ...]]:
     return lambda *inputs: program(*inputs)
 
 
-def _served(runner: OnnxRunner, program: str, inputs: tuple[Tensor, ...]) -> Outputs:
+def _served(runner: Runner, program: str, inputs: tuple[Tensor, ...]) -> Outputs:
     if program == "policy":
         return list(runner.evaluate(inputs[0].numpy()))
     outputs = runner.encode(inputs[0].numpy(), int(inputs[1][0]))

@@ -2,7 +2,8 @@ import numpy as np
 import torch
 
 from agv2.models.config import EncoderConfig
-from agv2.models.heads import LEVEL_BANDS, MultiTaskHeads, UnconditionalTargets
+from agv2.models.head_outputs import LEVEL_BANDS
+from agv2.models.heads import MultiTaskHeads, UnconditionalTargets
 
 CONFIG = EncoderConfig(embedding_dim=16)
 SHARES = np.array([0.5, 0.3, 0.2])

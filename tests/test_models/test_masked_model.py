@@ -4,7 +4,7 @@ import torch
 
 from agv2.models.config import HeadWeights
 from agv2.models.head_baselines import reconstruction_baselines
-from agv2.models.heads import LEVEL_BANDS
+from agv2.models.head_outputs import LEVEL_BANDS
 from agv2.models.masked_model import HeadLosses, MaskedModel, interpolated
 from agv2.models.training_batches import Batch, masked_spans
 from tests.test_models.markets import N_FEATURES, TINY

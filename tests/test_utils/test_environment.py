@@ -14,6 +14,8 @@ from agv2.utils.environment import Environment, load_environment, venue_address
 
 ROOT = Path(__file__).resolve().parents[2]
 KEYS = [name.upper() for name in Environment.model_fields]
+# At the end of .env.example, for compose.yaml alone; tests/test_ops/test_compose.py holds those two together.
+CONTAINER_KEYS = ["BUNDLE_DIR", "ACCOUNT", "POSTGRES_PASSWORD", "REDIS_PASSWORD", "GRAFANA_PASSWORD", "METRICS_TOKEN"]
 
 
 @pytest.fixture(autouse=True)
@@ -201,6 +203,6 @@ def test_any_text_is_a_safe_address_or_a_config_error(text: str) -> None:
 
 def test_the_example_names_every_key_and_holds_no_value(tmp_path: Path) -> None:
     text = (ROOT / ".env.example").read_text(encoding="utf-8")
-    assert re.findall(r"^(\w+)=(.*)$", text, flags=re.MULTILINE) == [(key, "") for key in KEYS]
+    assert re.findall(r"^(\w+)=(.*)$", text, flags=re.MULTILINE) == [(key, "") for key in [*KEYS, *CONTAINER_KEYS]]
     (tmp_path / ".env").write_text(text, encoding="utf-8")
     assert load_environment(tmp_path) == Environment()

@@ -6,15 +6,17 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from agv2.core.errors import BundleError
 from agv2.models.array_bytes import arrays_from, npz_bytes
 from agv2.models.bundle_manifest import BundleManifest, manifest_bytes, parse_manifest, plain_json
 from agv2.models.config import EncoderConfig
+from agv2.models.live_reference import LiveReference
 from agv2.models.normalizer import Normalizer
 from agv2.models.onnx_runner import OnnxRunner
 from agv2.models.sealed_files import verified_bytes
+from agv2.models.served_odds import Runner
 
 if TYPE_CHECKING:
     from agv2.models.policy import PolicyNetwork
@@ -24,6 +26,7 @@ __all__ = ["ModelBundle"]
 
 MANIFEST = "manifest.json"
 WEIGHTS = {"encoder": "encoder.npz", "policy": "policy.npz", "normalizer": "normalizer.npz"}
+REFERENCE = "reference.npz"
 PROGRAMS = tuple(f"{program}.{kind}" for program in ("encoder", "policy") for kind in ("pt2", "onnx", "ts"))
 
 
@@ -52,6 +55,7 @@ class ModelBundle:
         normalizer: Normalizer,
         pretrained: "PretrainedEncoder",
         policy: "PolicyNetwork",
+        reference: LiveReference | None = None,
     ) -> "ModelBundle":
         """Write a bundle, whole or not at all, and load it back.
 
@@ -61,6 +65,7 @@ class ModelBundle:
             normalizer: of the features.
             pretrained: encoder with heads.
             policy: trained policy.
+            reference: what the guards hold live trading against; None: nothing, and they will say so.
 
         Raises:
             BundleError: something is there already, or the parts do not fit each other.
@@ -79,6 +84,7 @@ class ModelBundle:
             arrays = {"encoder": pretrained.arrays(), "policy": weights, "normalizer": normalizer.arrays()}
             for part, content in arrays.items():
                 (partial / WEIGHTS[part]).write_bytes(npz_bytes(content))
+            (partial / REFERENCE).write_bytes(npz_bytes((reference or LiveReference()).arrays()))
             export_programs(pretrained, policy, partial)
             hashes = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in partial.iterdir()}
             (partial / MANIFEST).write_bytes(manifest_bytes(manifest, hashes))
@@ -122,9 +128,18 @@ class ModelBundle:
             raise BundleError(f"{self.directory / name}: not part of the bundle")
         return verified_bytes(self.directory, name, self._hashes)
 
-    def runner(self) -> OnnxRunner:
-        """Encoder and policy as served: ONNX Runtime, one thread, no torch."""
-        return OnnxRunner(self.read("encoder.onnx"), self.read("policy.onnx"))
+    def runner(self, kind: Literal["onnx", "pt2", "ts"] = "onnx") -> Runner:
+        """Encoder and policy as served: by ONNX Runtime, one thread, no torch; or by one of the twins, with torch."""
+        encoder, policy = self.read(f"encoder.{kind}"), self.read(f"policy.{kind}")
+        if kind == "onnx":
+            return OnnxRunner(encoder, policy)
+        from agv2.models.torch_runner import TorchRunner
+
+        return TorchRunner(kind, encoder, policy)
+
+    def reference(self) -> LiveReference:
+        """What was usual while the models were made."""
+        return LiveReference.from_arrays(arrays_from(self.read(REFERENCE)))
 
     def pretrained(self) -> "PretrainedEncoder":
         """Encoder and heads as torch modules, for research and attribution."""
@@ -168,7 +183,7 @@ class ModelBundle:
 
 
 def _require_files(directory: Path, listed: set[str]) -> None:
-    expected = {*WEIGHTS.values(), *PROGRAMS}
+    expected = {*WEIGHTS.values(), REFERENCE, *PROGRAMS}
     found = {path.name for path in directory.iterdir()} - {MANIFEST}
     for names, problem in (
         (expected - listed, "is not in the manifest"),

@@ -11,7 +11,7 @@ from agv2.models.sealed_files import seal, unseal
 
 __all__ = ["BundleManifest", "manifest_bytes", "parse_manifest", "plain_json"]
 
-SCHEMA = 3
+SCHEMA = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +21,7 @@ class BundleManifest:
     Attributes:
         symbols: trained on.
         asset_classes: of each symbol, its number in `ASSET_CLASSES`, which the encoder reads.
+        bars_per_year: of each symbol, as counted from its training bars; the volatility target is scaled by it.
         timeframe: of the bars, such as `1h`.
         trained_on: which bars, in words a person understands.
         features: name and lookback (in bars) of each column, in order.
@@ -36,6 +37,7 @@ class BundleManifest:
 
     symbols: tuple[str, ...]
     asset_classes: tuple[int, ...]
+    bars_per_year: tuple[float, ...]
     timeframe: str
     trained_on: str
     features: tuple[tuple[str, int], ...]
@@ -81,7 +83,7 @@ def parse_manifest(text: bytes, path: Path) -> tuple[BundleManifest, dict[str, s
     files = content.pop("files")
     if set(content) != {one.name for one in fields(BundleManifest)}:
         raise BundleError(f"{path}: its entries are not those of schema {SCHEMA}")
-    for name in ("symbols", "asset_classes", "action_nvec"):
+    for name in ("symbols", "asset_classes", "bars_per_year", "action_nvec"):
         content[name] = tuple(content[name])
     content["features"] = tuple((str(name), int(lookback)) for name, lookback in content["features"])
     return BundleManifest(**content), dict(files), digest

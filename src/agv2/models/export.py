@@ -1,5 +1,6 @@
 """The two programs of a bundle, written in three formats."""
 
+import io
 import json
 import logging
 import warnings
@@ -81,17 +82,20 @@ def export_programs(pretrained: PretrainedEncoder, policy: PolicyNetwork, direct
             _write(one, directory)
 
 
-def load_program(path: Path) -> nn.Module:
-    """The module of a `.pt2` file, refusing one that could run code while it loads.
+def load_program(source: Path | io.BytesIO) -> nn.Module:
+    """The module of a `.pt2` file or of its bytes, refusing one that could run code while it loads.
 
     Raises:
         BundleError: the file is no exported program, or holds a pickle.
     """
-    _require_no_pickle(path)
+    name = source.name if isinstance(source, Path) else "the program"
+    _require_no_pickle(source, name)
+    if not isinstance(source, Path):
+        source.seek(0)
     try:
-        return torch.export.load(path).module()
+        return torch.export.load(source).module()
     except (RuntimeError, ValueError, KeyError, OSError) as error:
-        raise BundleError(f"{path.name} is not an exported program: {str(error).splitlines()[0]}") from error
+        raise BundleError(f"{name} is not an exported program: {str(error).splitlines()[0]}") from error
 
 
 def _write(one: _Program, directory: Path) -> None:
@@ -116,22 +120,22 @@ def _write(one: _Program, directory: Path) -> None:
     torch.jit.save(traced, str(directory / f"{one.name}.ts"))
 
 
-def _require_no_pickle(path: Path) -> None:
+def _require_no_pickle(source: Path | io.BytesIO, shown: str) -> None:
     try:
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(source) as archive:
             for name in archive.namelist():
                 if name.endswith(("_weights_config.json", "_constants_config.json")):
-                    _require_raw(path, json.loads(archive.read(name)))
+                    _require_raw(shown, json.loads(archive.read(name)))
                 elif "/sample_inputs/" in name and archive.getinfo(name).file_size > 0:
                     torch.load(archive.open(name), weights_only=True)
     except (zipfile.BadZipFile, OSError, ValueError) as error:
-        raise BundleError(f"{path.name} cannot be read: {error}") from error
+        raise BundleError(f"{shown} cannot be read: {error}") from error
 
 
-def _require_raw(path: Path, payload: Any) -> None:
+def _require_raw(shown: str, payload: Any) -> None:
     for name, meta in payload.get("config", payload).items():
         if meta.get("use_pickle", True):
-            raise BundleError(f"{path.name} holds {name} as a pickle, which AGV2 never loads")
+            raise BundleError(f"{shown} holds {name} as a pickle, which AGV2 never loads")
 
 
 @contextmanager

@@ -1,12 +1,32 @@
 """What the encoder says about a bar, whichever engine evaluated it."""
 
 from dataclasses import dataclass, fields
+from typing import NamedTuple
 
 import numpy as np
 
 from agv2.core.arrays import Float32Array
+from agv2.models.config import EncoderConfig
 
-__all__ = ["HeadOutputs"]
+__all__ = ["LEVEL_BANDS", "PATTERNS", "REGIMES", "HeadOutputs", "HeadWidths", "head_widths"]
+
+REGIMES = PATTERNS = 3
+LEVEL_BANDS = 16
+
+
+class HeadWidths(NamedTuple):
+    """Numbers that each field of `HeadOutputs` has a bar, in order."""
+
+    embedding: int
+    quantiles: int
+    regime: int
+    pattern: int
+    levels: int
+
+
+def head_widths(encoder: EncoderConfig) -> HeadWidths:
+    """What an encoder of these settings says about a bar."""
+    return HeadWidths(encoder.embedding_dim, encoder.quantile_outputs, REGIMES, PATTERNS, LEVEL_BANDS)
 
 
 @dataclass(frozen=True, slots=True)

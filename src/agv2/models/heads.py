@@ -8,11 +8,10 @@ from torch import Tensor, nn
 from agv2.core.arrays import FloatArray
 from agv2.models.bar_basis import BarBasis
 from agv2.models.config import EncoderConfig
+from agv2.models.head_outputs import LEVEL_BANDS, PATTERNS, REGIMES
 
-__all__ = ["LEVEL_BANDS", "PATTERNS", "REGIMES", "HeadPredictions", "MultiTaskHeads", "UnconditionalTargets"]
+__all__ = ["HeadPredictions", "MultiTaskHeads", "UnconditionalTargets"]
 
-REGIMES = PATTERNS = 3
-LEVEL_BANDS = 16
 # exp of ± this spans e±6: a quantile gap hundreds of times the usual one is an overflow, not a forecast.
 LOG_GAP_RANGE = 6.0
 LEAST_SHARE = 1e-3  # of a class that was never seen

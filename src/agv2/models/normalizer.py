@@ -1,6 +1,6 @@
 """Features brought to one scale, by statistics of the training fold alone."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +21,7 @@ class Normalizer:
 
     Attributes:
         mean: (n_features,) subtracted.
-        scale: (n_features,) divided by, > 0; 1 for a feature that never moved.
+        scale: (n_features,) divided by, > 0; 1 for a feature that never moved, infinite for one that is erased.
         clip: bound on the absolute result, in scales.
     """
 
@@ -53,6 +53,16 @@ class Normalizer:
         # Where nothing moves, the mean of equal numbers may be off by a rounding; the number itself is exact.
         mean = np.where(moved, tame.mean(axis=0), complete[0])
         return cls(mean=mean, scale=np.where(moved, scale, 1.0), clip=clip)
+
+    def erasing(self, columns: Sequence[int]) -> "Normalizer":
+        """The same, but for features of which nothing is said: they are always at their training mean, 0.
+
+        Args:
+            columns: of these features.
+        """
+        scale = self.scale.copy()
+        scale[list(columns)] = np.inf  # what is divided by it is 0, and stays NaN in a warm-up
+        return Normalizer(self.mean, scale, self.clip)
 
     def transform(self, values: FloatArray | Float32Array) -> Float32Array:
         """Normalised features, NaN where they were NaN.

@@ -16,8 +16,9 @@ from agv2.models.bar_basis import LinearInputs
 from agv2.models.config import EncoderConfig
 from agv2.models.encoder import StageOneEncoder
 from agv2.models.head_baselines import class_shares, turn_shares
+from agv2.models.head_outputs import LEVEL_BANDS
 from agv2.models.head_scores import HeadScore, score_heads
-from agv2.models.heads import LEVEL_BANDS, MultiTaskHeads, UnconditionalTargets
+from agv2.models.heads import MultiTaskHeads, UnconditionalTargets
 from agv2.models.linear_start import fit_linear_parts
 from agv2.models.masked_model import MaskedModel
 from agv2.models.training_checkpoint import TrainingCheckpoint, training_identity

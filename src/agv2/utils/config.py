@@ -172,7 +172,7 @@ def save_config(config: BaseModel, path: Path) -> None:
     path.write_text(text, encoding="utf-8", newline="\n")
 
 
-def config_digest(configs: Mapping[str, BaseModel]) -> str:
+def config_digest(configs: Mapping[str, BaseModel | dict[str, object]]) -> str:
     """SHA-256 (hexadecimal) of settings by file name; the order of files and keys does not matter."""
     canonical = json.dumps(_plain(configs), sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(canonical.encode()).hexdigest()

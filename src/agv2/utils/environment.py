@@ -17,7 +17,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from agv2.core.errors import ConfigError, InvariantError
 
-__all__ = ["Environment", "load_environment", "venue_address"]
+__all__ = ["Environment", "env_file_keys", "load_environment", "venue_address"]
 
 _EXAMPLE = ".env.example shows every key"
 _BACKEND = "/backend-api"
@@ -144,6 +144,16 @@ def load_environment(directory: Path | None = None) -> Environment:
     raise ConfigError(f"{'; '.join(problems)}; correct it in the environment or in {path}; {_EXAMPLE}")
 
 
+def env_file_keys(path: Path) -> list[str]:
+    """Keys that the lines of a `.env` file set, as written and in order; values are not kept.
+
+    Raises:
+        OSError: it cannot be read.
+        UnicodeDecodeError: it is not UTF-8.
+    """
+    return [match["key"] for match in _assignments(path)]
+
+
 def venue_address(text: str) -> str:
     """REST address of the venue at host or URL `text`.
 
@@ -186,13 +196,12 @@ def _split(text: str) -> SplitResult | None:
 def _require_readable_keys(path: Path) -> None:
     """Keys of the file `path` are spelt right, and no value of ours would be changed on the way in."""
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        found = _assignments(path)
     except FileNotFoundError:
         return
     except (OSError, UnicodeDecodeError) as error:
         problem = error.strerror if isinstance(error, OSError) else "not UTF-8"
     else:
-        found = [match for line in lines if (match := _ASSIGNMENT.match(line))]
         _require_known((match["key"] for match in found), str(path), near_only=False)
         for match in found:
             key = match["key"].upper()
@@ -200,6 +209,11 @@ def _require_readable_keys(path: Path) -> None:
                 raise ConfigError(f"{path}: ${{…}} in {key} would be expanded; set {key} in the environment instead")
         return
     raise ConfigError(f"{path}: cannot be read ({problem}); save it as UTF-8 text, readable by you")
+
+
+def _assignments(path: Path) -> list[re.Match[str]]:
+    lines = path.read_text(encoding="utf-8-sig").splitlines()
+    return [match for line in lines if (match := _ASSIGNMENT.match(line))]
 
 
 def _require_known(keys: Iterable[str], source: str, *, near_only: bool) -> None:

@@ -16,6 +16,7 @@ _SECRET_KEY = re.compile(
     r"passw|secret|token|api_?key|authori[sz]ation|credential|cookie|private_?key|^email$|tl_email", re.IGNORECASE
 )
 _BEARER = re.compile(r"(?i)\bbearer\s+[\w.~+/=-]+")
+_SERVICE_TOKEN = re.compile(r"\bagv2_[0-9a-f]{8}_[A-Za-z0-9_-]{8,}")
 _ADDRESS_PASSWORD = re.compile(r"(?P<scheme>\b[a-z][a-z0-9+.-]*://[^\s:/@]*):[^\s@/]+@", re.IGNORECASE)
 
 
@@ -63,8 +64,9 @@ def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Mutab
 
 
 def hide_secrets(text: str) -> str:
-    """`text` without bearer tokens and without the passwords of addresses."""
-    return _ADDRESS_PASSWORD.sub(rf"\g<scheme>:{_HIDDEN}@", _BEARER.sub(f"Bearer {_HIDDEN}", text))
+    """`text` without bearer tokens, tokens of the service and the passwords of addresses."""
+    text = _SERVICE_TOKEN.sub(_HIDDEN, _BEARER.sub(f"Bearer {_HIDDEN}", text))
+    return _ADDRESS_PASSWORD.sub(rf"\g<scheme>:{_HIDDEN}@", text)
 
 
 def _without_secrets(key: str, value: Any) -> Any:

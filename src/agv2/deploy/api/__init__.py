@@ -1,0 +1,1 @@
+"""The decision service over HTTP: access, routes, and what every answer has."""

@@ -1,0 +1,166 @@
+"""From a bundle on disk to decisions on one market, without torch."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from agv2.core.arrays import Float32Array
+from agv2.core.bars import Bar, Bars
+from agv2.core.errors import BundleError, DataError
+from agv2.core.instruments import Instrument
+from agv2.core.timeframes import Timeframe
+from agv2.data.config import MarketsConfig
+from agv2.decision.actions import ACTION_NVEC
+from agv2.decision.decider import Decider
+from agv2.decision.market_view import MarketView, near_levels
+from agv2.decision.observation import ObservationLayout
+from agv2.deploy.onnx_policy import OnnxPolicy
+from agv2.features.pipeline import compute_features, feature_columns
+from agv2.models.bundle import ModelBundle
+from agv2.models.config import ASSET_CLASSES, EncoderConfig
+from agv2.models.head_outputs import head_widths
+from agv2.models.served_odds import Runner
+from agv2.risk.config import RiskConfig
+from agv2.risk.kelly import EdgeEstimate, with_evidence
+from agv2.risk.level_stop import NearLevels
+from agv2.sim.config import CostsConfig
+from agv2.sim.costs import Costs
+from agv2.sim.quoted_spread import believable_spreads
+
+__all__ = ["ServedMarket", "load_decider"]
+
+
+@dataclass(frozen=True, slots=True)
+class ServedMarket:
+    """A bundle's models at work on one market.
+
+    Attributes:
+        bundle: where they come from; its `digest` is the model's version.
+        instrument: what is traded.
+        timeframe: of the bars.
+        decider: policy and limits; holds no memory.
+        costs: what the model was tested with: fills in simulation, and the yardstick for real ones.
+        layout: of the observation.
+        bars_needed: closed bars, the newest included, from which a decision is made; more change nothing.
+        runner: who evaluates the networks.
+        asset_class: of the market, its number in `ASSET_CLASSES`.
+    """
+
+    bundle: ModelBundle
+    instrument: Instrument
+    timeframe: Timeframe
+    decider: Decider
+    costs: Costs
+    layout: ObservationLayout
+    bars_needed: int
+    runner: Runner
+    asset_class: int
+    _hourly_spread: tuple[float, ...] | None
+
+    def read(self, bars: Bars) -> list[Bar]:
+        """`bars` as the kernels read them; of the first nobody knows which nights lie before it."""
+        records = believable_spreads(bars, self.costs).records(self.instrument.calendar, self._hourly_spread)
+        return [Bar(*record.item()) for record in records]
+
+    def view(self, bars: Bars) -> MarketView:
+        """What may be known of the market at the close of the newest of `bars`.
+
+        Args:
+            bars: closed bars of this market, oldest first; the last `bars_needed` are read.
+
+        Raises:
+            DataError: they are too few, or one has no usable price.
+
+        Known at: the close of the newest bar.
+        """
+        return self.look(bars)[0]
+
+    def look(self, bars: Bars) -> tuple[MarketView, Float32Array]:
+        """The same, and what the encoder read for it: (window, features), normalised."""
+        recent = self._recent(bars)
+        features = compute_features(recent, self.instrument.calendar)
+        window = self.bundle.normalizer.transform(features.values[-self._window :])
+        said = self.runner.encode(window[np.newaxis], self.asset_class)
+        newest = slice(len(recent) - 1, len(recent))
+        levels = NearLevels(*near_levels(features, newest)[0].item())
+        newest_bar = self.read(recent.slice(len(recent) - 2, len(recent)))[-1]
+        return MarketView(newest_bar, float(features.sigma[-1]), levels, said.rows()[0]), window
+
+    def _recent(self, bars: Bars) -> Bars:
+        if len(bars) < self.bars_needed:
+            raise DataError(
+                f"{self.instrument.symbol}: a decision needs {self.bars_needed:,} closed {self.timeframe.name} bars, "
+                f"found {len(bars):,}; give more history"
+            )
+        return bars.slice(len(bars) - self.bars_needed, len(bars))
+
+    @property
+    def _window(self) -> int:
+        return int(self.bundle.manifest.encoder["window"])
+
+
+def load_decider(
+    directory: Path,
+    symbol: str,
+    markets: MarketsConfig,
+    costs: CostsConfig,
+    risk: RiskConfig,
+    *,
+    live: bool = False,
+    runtime: Literal["onnx", "pt2", "ts"] = "onnx",
+) -> ServedMarket:
+    """Open a bundle for one market.
+
+    The limits are those of the active profile, scaled as in training, cut to what the bundle's frozen edge warrants.
+
+    Args:
+        directory: of the bundle.
+        symbol: one that the bundle was trained on.
+        markets: facts of each market.
+        costs: of each market.
+        risk: limits.
+        live: money is at stake: without a proven edge nothing is opened.
+        runtime: who evaluates the networks: ONNX Runtime, or torch by the program or by TorchScript.
+
+    Raises:
+        BundleError: the bundle is damaged, of other features or another observation, or not of this market.
+    """
+    bundle = ModelBundle.load(directory)
+    manifest = bundle.manifest
+    if symbol not in manifest.symbols:
+        known = ", ".join(manifest.symbols)
+        raise BundleError(f"{directory}: trained on {known}, not on {symbol}; name one of those, or train on {symbol}")
+    place = manifest.symbols.index(symbol)
+    timeframe = Timeframe.parse(manifest.timeframe)
+    encoder = EncoderConfig.model_validate(manifest.encoder)
+    layout = ObservationLayout(*head_widths(encoder))
+    columns = feature_columns(timeframe)
+    bundle.require_matches(
+        tuple((column.name, column.lookback) for column in columns), layout.slices(), ACTION_NVEC
+    )  # fmt: skip
+    instrument, _ = markets.instrument(symbol, np.empty(0, dtype=np.int64))
+    trained_as = ASSET_CLASSES[manifest.asset_classes[place]]
+    if instrument.asset_class != trained_as:
+        raise BundleError(
+            f"{directory}: {symbol} was trained as {trained_as}, but markets.yaml says {instrument.asset_class}; "
+            "use the settings of its training, or train again"
+        )
+    edge = None if manifest.edge is None else EdgeEstimate(**manifest.edge)
+    limits = risk.active.params(manifest.bars_per_year[place])
+    params = with_evidence(limits, edge, manifest.kelly_fraction, live=live)
+    entry, _ = costs.entry(symbol)
+    runner = bundle.runner(runtime)
+    return ServedMarket(
+        bundle=bundle,
+        instrument=instrument,
+        timeframe=timeframe,
+        decider=Decider(OnnxPolicy(runner), params, instrument.market),
+        costs=entry.costs(),
+        layout=layout,
+        bars_needed=manifest.warmup_bars + encoder.window,
+        runner=runner,
+        asset_class=manifest.asset_classes[place],
+        _hourly_spread=entry.hourly_spread,
+    )

@@ -1,0 +1,1 @@
+"""Where state lives: an embedded database, or Redis."""
