@@ -17,6 +17,7 @@ def test_the_file_holds_inputs_code_and_machine(tmp_path: pathlib.Path) -> None:
         seed=7,
         n_trials=2,
         trial_ledger="/home/me/.agv2/trials",
+        trial_ledger_begun_ns=1_700_000_000_000_000_000,
         leak_checks=[PassedCheck("GOLD", 7, ("features", "payoff"), 150, 2_000, ())],
         edges=[EdgeEstimate(800, 0.01, 0.02, 1.1)],
         started_ns=1_700_000_000_123_456_789,
@@ -27,6 +28,7 @@ def test_the_file_holds_inputs_code_and_machine(tmp_path: pathlib.Path) -> None:
     assert found["bars"][0]["first_ts"] == "1970-01-01T00:00:00+00:00"
     assert found["bars"][0]["last_ts"] == "1970-01-05T03:00:00+00:00"
     assert found["started"] == "2023-11-14T22:13:20.123456+00:00"
+    assert found["trial_ledger_begun"] == "2023-11-14T22:13:20+00:00"
     assert found["command"] == ["agv2", "run"]
     (check,) = found["leak_checks"]
     assert (check["symbol"], check["stages"], check["columns"]) == ("GOLD", ["features", "payoff"], 150)

@@ -80,3 +80,14 @@ def test_a_run_without_cross_fitting_shows_none(run_dir: Path, tmp_path: Path) -
     assert cross_fit_rows(read_run(bare)) == []
     assert "What the policy was trained on" not in render_report(bare)
     assert "What the policy was trained on" in render_report(run_dir)
+
+
+def test_several_seeds_show_how_far_their_validation_ratios_lie_apart(tmp_path: Path) -> None:
+    run = write_run_directory(tmp_path / "run")
+    path = run / "folds/0/fold.json"
+    fold = json.loads(path.read_text())
+    assert "(" not in fold_rows(read_run(run))[0].policy_sharpe
+    ratios = (0.001, 0.004, 0.01)
+    fold["policy"] = {"train_sharpe": 1.0, "validation_sharpe": 100.0 * sum(ratios) / 3}
+    path.write_text(json.dumps(fold | {"seeds": [{"validation_sharpe_per_bar": ratio} for ratio in ratios]}))
+    assert fold_rows(read_run(run))[0].policy_sharpe == "+1.00 → +0.50 (+0.10 to +1.00)"

@@ -37,6 +37,15 @@ def test_another_seed_or_config_is_another_trial_and_other_bars_are_not(tmp_path
     assert (count.n_trials, len(count.earlier)) == (3, 2)
 
 
+def test_the_ledger_says_what_it_has_and_how_many(tmp_path: pathlib.Path) -> None:
+    ledger, trial = TrialLedger.open(tmp_path), Trial("abc", "config", 7)
+    assert (ledger.has(trial), ledger.count_on("abc")) == (False, 0)
+    record(ledger, trial)
+    record(ledger, trial._replace(seed=8))
+    assert ledger.has(trial)
+    assert (ledger.count_on("abc"), ledger.count_on("xyz")) == (2, 0)
+
+
 def test_what_was_recorded_is_read_back(tmp_path: pathlib.Path) -> None:
     ledger = TrialLedger.open(tmp_path)
     record(ledger, Trial("abc", "config", 8), seed=3)
@@ -80,12 +89,12 @@ def test_effective_trials_lie_between_one_and_all() -> None:
     assert effective(trial_returns, trial_returns) == pytest.approx(1.0)
     assert effective(-trial_returns) == 2.0
     assert effective(np.zeros(DAYS.size)) == 2.0
-    other = returns_of(1)
-    mixed = effective(other)
-    assert mixed == pytest.approx(2 - max(float(np.corrcoef(trial_returns, other)[0, 1]), 0.0))
-    # one twin and one unknown result among three: of three pairs one is fully alike
+    assert effective(returns_of(1)) == 2.0, "what chance has in common is nothing"
+    other = trial_returns + returns_of(1)
+    assert effective(other) == pytest.approx(2 - float(np.corrcoef(trial_returns, other)[0, 1]))
+    # one twin and one unknown result among three: the twins count once, and what is unknown is unlike
     damaged = TrialCount(3, (_past(trial_returns),), ("damaged",))
-    assert damaged.n_effective(DAYS, trial_returns) == pytest.approx(1 / 3 + 2 / 3 * 3)
+    assert damaged.n_effective(DAYS, trial_returns) == pytest.approx(2.0)
 
 
 def test_only_common_days_are_compared() -> None:

@@ -32,6 +32,9 @@ class RunProfile(Config):
     """Whether the encoder's heads are compared with GARCH and boosted trees too, half a minute more a fold."""
     bundle: Literal["last_fold", "retrain"]
     """What `bundle/` holds: the last fold's models, or models trained on every bar."""
+    robustness: Literal["none", "traded", "trained"]
+    """Which checks of `agv2 robustness` a run does by itself: none, those that trade its test bars again, or those that
+    train its last fold again too. They look at a trial and change nothing about it."""
 
 
 class BacktestConfig(Config):

@@ -53,6 +53,8 @@ class Provenance:
     n_trials: int
     """Counted when the run started, this one included."""
     trial_ledger: str
+    trial_ledger_begun_ns: int
+    """No trial before that can be in it."""
     leak_checks: Sequence[PassedCheck]
     """Passed before the run began, one a symbol."""
     edges: Sequence[EdgeEstimate]
@@ -65,7 +67,7 @@ class Provenance:
         document = asdict(self)
         for source in document["bars"]:
             source["first_ts"], source["last_ts"] = _iso(source.pop("first_ts_ns")), _iso(source.pop("last_ts_ns"))
-        for name in ("started", "finished"):
+        for name in ("started", "finished", "trial_ledger_begun"):
             document[name] = _iso(document.pop(f"{name}_ns"))
         document["command"] = list(self.command)
         return {"schema": SCHEMA, **document, "code": _code(), "machine": _machine(), "libraries": _libraries()}

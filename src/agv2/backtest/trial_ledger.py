@@ -18,14 +18,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from agv2.backtest.atomic_files import write_atomically
+from agv2.backtest.ledger_witness import missing_trials, remember_trial
 from agv2.backtest.significance import return_moments
+from agv2.backtest.trial_clusters import cluster_trials
 from agv2.core.arrays import FloatArray, IntArray
 from agv2.core.errors import ConfigError, ShapeError
 from agv2.utils.environment import load_environment
 
 __all__ = ["Trial", "TrialCount", "TrialLedger", "data_digest"]
 
-_MIN_OVERLAP_DAYS = 20
 _NAME = re.compile(r"[0-9A-Za-z_.-]{1,128}")
 
 
@@ -66,24 +67,19 @@ class TrialCount:
     earlier: tuple[PastTrial, ...]
     """The readable ones among the others, by name."""
     warnings: tuple[str, ...]
-    """One line per entry that is there but cannot be read; it counts, its result is unknown."""
+    """One line per entry that cannot be read, or was deleted; it counts, its result is unknown."""
     names: tuple[str, ...] = ()
     """Trial hashes of the others, for a resumed run to count the same ones."""
 
     def n_effective(self, days: IntArray, returns: FloatArray) -> float:
         """Independent trials that the counted ones amount to, given how alike their daily returns are.
 
-        N = ρ + (1 - ρ) n with ρ the mean correlation over pairs of trials, of their common days, this one
-        included; trials that share fewer than 20 days, or are unreadable, count as unlike.
-
-        Source: Bailey and López de Prado (2014), Journal of Portfolio Management 40(5), appendix 3.
+        Those that can be read are clustered with this one, see `cluster_trials`; each of the others counts as unlike.
         """
         if self.n_trials == 1:
             return 1.0
         series = [(trial.days, trial.returns) for trial in self.earlier] + [(days, returns)]
-        pairs = self.n_trials * (self.n_trials - 1) / 2
-        likeness = min(max(_sum_of_correlations(series) / pairs, 0.0), 1.0)
-        return likeness + (1.0 - likeness) * self.n_trials
+        return cluster_trials(series).n_effective + self.n_trials - len(series)
 
 
 class TrialLedger:
@@ -127,7 +123,7 @@ class TrialLedger:
             among: trial hashes that were there when an interrupted run started; None counts all.
         """
         earlier, warnings, names = [], [], []
-        for path in sorted(self._data_folder(trial).glob("*.json")):
+        for path in sorted(self._data_folder(trial.data_hash).glob("*.json")):
             if path.stem == trial.trial_hash or (among is not None and path.stem not in among):
                 continue
             names.append(path.stem)
@@ -135,7 +131,20 @@ class TrialLedger:
                 earlier.append(_past_trial(json.loads(path.read_bytes())))
             except (OSError, ValueError, KeyError, TypeError) as error:
                 warnings.append(f"trial ledger: {path.name} is damaged ({error}); it counts, its result is unknown")
+        for name in missing_trials(self._folder, trial.data_hash):
+            if name == trial.trial_hash or (among is not None and name not in among):
+                continue
+            names.append(name)
+            warnings.append(f"trial ledger: {name}.json was deleted since; it counts, its result is unknown")
         return TrialCount(len(names) + 1, tuple(earlier), tuple(warnings), tuple(names))
+
+    def count_on(self, data_hash: str) -> int:
+        """Distinct trials on these data so far."""
+        return sum(1 for _ in self._data_folder(data_hash).glob("*.json"))
+
+    def has(self, trial: Trial) -> bool:
+        """Whether this very trial was recorded."""
+        return (self._data_folder(trial.data_hash) / f"{trial.trial_hash}.json").is_file()
 
     def record(self, trial: Trial, days: IntArray, returns: FloatArray, excess: FloatArray) -> None:
         """Write down what `trial` did; recording it again replaces it.
@@ -160,13 +169,14 @@ class TrialLedger:
             "days_int32": base64.b64encode(days.astype("<i4").tobytes()).decode(),
             "returns_float32": base64.b64encode(returns.astype("<f4").tobytes()).decode(),
         }
-        path = self._data_folder(trial) / f"{trial.trial_hash}.json"
+        path = self._data_folder(trial.data_hash) / f"{trial.trial_hash}.json"
         write_atomically(path, json.dumps(entry, indent=1, allow_nan=False) + "\n")
+        remember_trial(self._folder, trial.data_hash, trial.trial_hash)
 
-    def _data_folder(self, trial: Trial) -> pathlib.Path:
-        if not _NAME.fullmatch(trial.data_hash) or set(trial.data_hash) == {"."}:
-            raise ConfigError(f"data hash {trial.data_hash!r} cannot name a directory; expected a hex digest")
-        return self._folder / trial.data_hash
+    def _data_folder(self, data_hash: str) -> pathlib.Path:
+        if not _NAME.fullmatch(data_hash) or set(data_hash) == {"."}:
+            raise ConfigError(f"data hash {data_hash!r} cannot name a directory; expected a hex digest")
+        return self._folder / data_hash
 
 
 def data_digest(contents: Sequence[str]) -> str:
@@ -188,22 +198,3 @@ def _number(value: float | None) -> float:
 
 def _finite(value: FloatArray) -> float | None:
     return float(value) if np.isfinite(value) else None
-
-
-def _sum_of_correlations(series: Sequence[tuple[IntArray, FloatArray]]) -> float:
-    """Over all pairs, of their common days; 0 for a pair with too few of them or a constant series."""
-    calendar = np.unique(np.concatenate([days for days, _ in series]))
-    value = np.zeros((len(series), calendar.size))
-    present = np.zeros((len(series), calendar.size))
-    for row, (days, returns) in enumerate(series):
-        at = np.searchsorted(calendar, days)
-        value[row, at], present[row, at] = returns, 1.0
-    shared = present @ present.T
-    sums = value @ present.T  # [i, j]: of series i on the days it shares with j
-    scatter = np.square(value) @ present.T - np.square(sums) / np.maximum(shared, 1.0)
-    together = value @ value.T - sums * sums.T / np.maximum(shared, 1.0)
-    scale = np.sqrt(np.maximum(scatter * scatter.T, 0.0))
-    varies = scale > 1e-12 * np.maximum(np.square(value).sum(axis=1), 1e-300)
-    usable = (shared >= _MIN_OVERLAP_DAYS) & varies & varies.T
-    alike = np.clip(np.divide(together, scale, out=np.zeros_like(scale), where=usable), -1.0, 1.0)
-    return float(np.triu(alike, 1).sum())

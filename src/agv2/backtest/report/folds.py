@@ -90,7 +90,7 @@ def fold_rows(record: RunRecord) -> list[FoldRow]:
                 max_drawdown=format_number(one.get("max_drawdown", float(fall.max())), Unit.PERCENT),  # type: ignore[arg-type]
                 trades=format_number(one.get("trades", entered), Unit.COUNT),
                 policy_steps=format_number(policy.get("steps"), Unit.COUNT),
-                policy_sharpe=" → ".join(gap) if gap != ["–", "–"] else "–",
+                policy_sharpe=" → ".join(gap) + _seed_range(one) if gap != ["–", "–"] else "–",
             )
         )
     return rows
@@ -142,6 +142,17 @@ def cross_fit_rows(record: RunRecord) -> list[CrossFitRow]:
             )
         )
     return rows
+
+
+def _seed_range(fold: Mapping[str, Any]) -> str:
+    """Least and largest validation Sharpe ratio of the seeds, annualised as their mean is; empty for one seed."""
+    ratios = [float(seed["validation_sharpe_per_bar"]) for seed in fold.get("seeds") or ()]
+    mean = math.fsum(ratios) / len(ratios) if ratios else 0.0
+    if len(ratios) < 2 or mean == 0.0:
+        return ""
+    scale = float(fold["policy"]["validation_sharpe"]) / mean
+    ends = (format_number(scale * end, Unit.RATIO, signed=True) for end in (min(ratios), max(ratios)))
+    return f" ({' to '.join(ends)})"
 
 
 def _mean_losses(seen: Sequence[Mapping[str, Any]]) -> str:

@@ -15,15 +15,20 @@ from agv2.backtest.atomic_files import write_atomically
 from agv2.backtest.report.assets import page_asset, page_environment
 from agv2.backtest.report.candles import CandleFigure, candle_figures
 from agv2.backtest.report.charts import equity_figure
+from agv2.backtest.report.dependence import ablation_table, seed_table, sensitivity_table
+from agv2.backtest.report.entry_sources import entry_sources
 from agv2.backtest.report.findings import cost_findings, result_sentence
 from agv2.backtest.report.folds import cross_fit_rows, fold_rows, head_rows
 from agv2.backtest.report.numerals import MONTHS, Unit, format_number, format_stamp
 from agv2.backtest.report.reading import RunRecord, read_run
 from agv2.backtest.report.returns import month_rows, return_spread, rolling_sharpe
 from agv2.backtest.report.robustness import cost_curve, monte_carlo
+from agv2.backtest.report.stress_rows import stress_table
 from agv2.backtest.report.tables import Cell, evidence_rows, metric_table, symbol_rows
 from agv2.backtest.report.trade_spread import trade_spread
 from agv2.backtest.report.words import in_words
+from agv2.backtest.saliency_summary import spoke_most
+from agv2.backtest.trades import round_trips
 from agv2.core.timeframes import Timeframe
 
 __all__ = ["render_report", "write_report"]
@@ -91,8 +96,13 @@ def render_report(run_dir: Path) -> str:
             trade_spread=trade_spread(record),
             cost_curve=cost_curve(record),
             monte_carlo=monte_carlo(record),
+            stress=stress_table(record.checks["stress"]) if "stress" in record.checks else None,
+            ablation=ablation_table(record.checks["ablation"]) if "ablation" in record.checks else None,
+            sensitivity=sensitivity_table(record.checks["sensitivity"]) if "sensitivity" in record.checks else None,
+            seeds=seed_table(record.checks["seeds"]) if "seeds" in record.checks else None,
             candles=candles,
-            trade_rows=[_trade_rows(one) for one in candles],
+            trade_rows=[_trade_rows(one, record) for one in candles],
+            entry_sources=entry_sources(record),
             exits=[_exits(one) for one in candles],
             metrics=metric_table(record),
             baseline_names=[in_words(name) for name in record.summary["baselines"]],
@@ -184,9 +194,12 @@ def _key_figures(record: RunRecord) -> list[KeyFigure]:
     ]  # fmt: skip
 
 
-def _trade_rows(figure: CandleFigure) -> list[tuple[str, ...]]:
+def _trade_rows(figure: CandleFigure, record: RunRecord) -> list[tuple[str, ...]]:
+    numbers = {(one.symbol, one.opened_ns, one.closed_ns): n for n, one in enumerate(round_trips(record.rows), start=1)}
+    spoke = spoke_most(record.saliency)
     return [
         (
+            str(numbers[trip.symbol, trip.opened_ns, trip.closed_ns]),
             format_stamp(trip.opened_ns),
             "long" if trip.side > 0 else "short",
             format_number(trip.units, Unit.RATIO),
@@ -196,6 +209,7 @@ def _trade_rows(figure: CandleFigure) -> list[tuple[str, ...]]:
             in_words(trip.exit_reason),
             format_number(trip.net_pnl, Unit.MONEY, signed=True),
             format_number(trip.r_multiple, Unit.R, signed=True),
+            spoke.get((trip.fold, trip.symbol, trip.decided_ns), "–"),
         )
         for trip in reversed(figure.trades[-_TRADE_ROWS:])
     ]

@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 
 from agv2.backtest.run_files import RunRows, read_run_rows
+from agv2.backtest.saliency import read_saliency
 from agv2.core.errors import DataError, InvariantError
 
 __all__ = ["ACCOUNT", "RunRecord", "read_run"]
@@ -23,6 +24,7 @@ _SUMMARY_KEYS = (
     "schema", "symbols", "profile", "seed", "oos", "per_symbol", "significance", "baselines", "encoder", "verdict",
     "verdict_text", "notes", "runtime_s",
 )  # fmt: skip
+_CHECKS = ("stress", "ablation", "sensitivity", "seeds")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,9 @@ class RunRecord:
         intervals: `folds/report/intervals.json`: metric to (low, high).
         error_rates: `folds/report/error_rates.json`: `rates`, a list of label, rate, low, high (fractions) and
             meaning, in the order in which to show them.
+        saliency: `oos/saliency.parquet`: of each entry what it came from.
+        trials: `folds/report/trials.json`: dsr_effective, the deflated Sharpe ratio with like trials counted once.
+        checks: `robustness/*.json` by name, those of `agv2 robustness` that were done.
     """
 
     summary: Mapping[str, Any]
@@ -57,6 +62,9 @@ class RunRecord:
     costs: Mapping[str, Any] | None
     intervals: Mapping[str, Any]
     error_rates: Mapping[str, Any] | None
+    saliency: pl.DataFrame | None
+    trials: Mapping[str, Any]
+    checks: Mapping[str, Mapping[str, Any]]
 
     @property
     def books(self) -> tuple[str, ...]:
@@ -100,6 +108,9 @@ def read_run(run_dir: Path) -> RunRecord:
         costs=_optional_json(run_dir, "folds/report/costs.json"),
         intervals=_optional_json(run_dir, "folds/report/intervals.json") or {},
         error_rates=_optional_json(run_dir, "folds/report/error_rates.json"),
+        saliency=read_saliency(path) if (path := run_dir / "oos/saliency.parquet").exists() else None,
+        trials=_optional_json(run_dir, "folds/report/trials.json") or {},
+        checks={name: found for name in _CHECKS if (found := _optional_check(run_dir, name)) is not None},
     )
     for symbol in (*record.books, record.account):
         if record.curve(symbol).is_empty():
@@ -133,6 +144,13 @@ def _read_json(run_dir: Path, name: str) -> dict[str, Any]:
 
 def _optional_json(run_dir: Path, name: str) -> dict[str, Any] | None:
     return _read_json(run_dir, name) if (run_dir / name).exists() else None
+
+
+def _optional_check(run_dir: Path, name: str) -> dict[str, Any] | None:
+    found = _optional_json(run_dir, f"robustness/{name}.json")
+    if found is not None and (found.get("check") != name or "notes" not in found):
+        raise DataError(f"{run_dir / 'robustness' / name}.json: not what agv2 robustness writes; do the check again")
+    return found
 
 
 def _read_rows(run_dir: Path) -> RunRows:

@@ -4,10 +4,11 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from agv2.backtest.report.charts import sparkline
-from agv2.backtest.report.numerals import Unit, format_number
+from agv2.backtest.report.numerals import MONTHS, Unit, format_number
 from agv2.backtest.report.reading import RunRecord
 from agv2.backtest.report.words import METRIC_GROUPS, Metric, in_words
 
@@ -59,8 +60,23 @@ def evidence_rows(record: RunRecord) -> list[tuple[str, str, Cell]]:
     for key, label, unit, meaning in _EVIDENCE:
         text = format_number(found.get(key), unit)
         why = _why(record.summary["notes"], "significance", key) if text == "–" else ""
-        rows.append((label, meaning, Cell(text, why=why)))
+        rows.append((label, meaning + _ledger_words(record) * (key == "n_trials"), Cell(text, why=why)))
+        effective = record.trials.get("dsr_effective")
+        if key == "dsr" and effective is not None and found["n_trials"] > 1:
+            shown = Cell(format_number(effective, unit))
+            rows.append(("with like trials counted once", "by clusters of their returns; it moves no verdict", shown))
     return rows
+
+
+def _ledger_words(record: RunRecord) -> str:
+    """Since when trials are counted: a ledger that was deleted begins anew, and that is to be seen."""
+    begun, started = (record.provenance.get(key) for key in ("trial_ledger_begun", "started"))
+    if not isinstance(begun, str) or not isinstance(started, str):
+        return ""
+    since = datetime.fromisoformat(begun)
+    when = f"{since.day} {MONTHS[since.month - 1]} {since.year} {since:%H:%M} UTC"
+    anew = ", with this run: no earlier trial can be in it" if since >= datetime.fromisoformat(started) else ""
+    return f", which was begun {when}{anew}"
 
 
 def symbol_rows(record: RunRecord, keys: Iterable[str]) -> list[tuple[str, str, list[Cell]]]:
