@@ -1,0 +1,2 @@
+-- Run once, when the volume is empty: MLflow's tables stay apart from the archive of bars.
+CREATE DATABASE mlflow;

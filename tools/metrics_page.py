@@ -1,0 +1,60 @@
+"""Write docs/metrics.md from what the service measures.
+
+Usage: python -m tools.metrics_page [--check]
+"""
+
+import sys
+from pathlib import Path
+
+from agv2.deploy.metrics import ServiceMetrics
+
+__all__ = ["main", "metrics_page"]
+
+_TOP = """\
+# Metrics
+
+What `GET /metrics` of the [decision service](service.md) answers, in Prometheus' text form, to a viewer's token.
+Written by `python -m tools.metrics_page` from `deploy/metrics.py`. A test holds the two together, and every name and
+label in [`ops/prometheus`](../ops/prometheus) and [`ops/grafana`](../ops/grafana) with them.
+
+| name | kind | labels | |
+|---|---|---|---|
+"""
+_END = """
+A histogram is asked for as `_bucket` (with the label `le`), `_sum` and `_count`. A series with labels is there from the
+first time that it was counted, but for `agv2_auth_failures_total` and `agv2_approvals_total`, which like those without
+labels are there from the start. Prometheus' client adds `_created` series, which nothing here uses. Labels never hold
+what a caller wrote: an unknown path is `unmatched`, an unknown method `other`.
+
+`agv2_ready`, `agv2_lease_held`, `agv2_kill_switch` and `agv2_state_readable` are read anew at each scrape, so that a
+switch thrown by another process shows; while the state cannot be read, `agv2_kill_switch` is what it last was. Guards
+of a trader are not here: they write to its journal ([guards](guards.md)).
+
+What is worth waking somebody for is in [`ops/prometheus/alerts.yaml`](../ops/prometheus/alerts.yaml), what to do then
+in [operations](operations.md).
+"""
+
+
+def metrics_page() -> str:
+    """The page's text."""
+    rows = [
+        f"| `{name}` | {kind} | {', '.join(f'`{label}`' for label in labels) or '–'} | {meaning} |\n"
+        for name, kind, labels, meaning in ServiceMetrics().notes
+    ]
+    return _TOP + "".join(rows) + _END
+
+
+def main(arguments: list[str]) -> int:
+    """Write the page, or with `--check` only say whether it is up to date."""
+    page = Path(__file__).resolve().parents[1] / "docs" / "metrics.md"
+    if "--check" not in arguments:
+        page.write_text(metrics_page(), encoding="utf-8", newline="\n")
+        return 0
+    if page.is_file() and page.read_text(encoding="utf-8") == metrics_page():
+        return 0
+    print("docs/metrics.md is out of date: run `python -m tools.metrics_page`", file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
