@@ -6,7 +6,7 @@ BIN ?= .venv/bin/
 endif
 PYTHON = $(BIN)python
 
-.PHONY: check format lint types contracts test test-slow parity bench docs demo notebooks pins
+.PHONY: check format lint types contracts test test-slow chaos parity bench docs demo notebooks pins
 
 check: lint types contracts test
 
@@ -32,6 +32,10 @@ test:
 test-slow:
 	$(PYTHON) -m pytest -q -n 2 -m slow
 
+# Processes killed at every point of an order's life, against the fake venue's true ledger; goes on where it was.
+chaos:
+	AGV2_PLAIN_KERNELS=1 $(PYTHON) -m tests.chaos.run --out docs/studies/chaos.jsonl
+
 parity:
 	$(PYTHON) -m pytest -q tests/parity tests/properties
 
@@ -39,8 +43,10 @@ bench:
 	$(PYTHON) benchmarks/speed.py --record
 	$(PYTHON) benchmarks/resampling.py --record
 	$(PYTHON) benchmarks/features.py --record
+	$(PYTHON) benchmarks/bootstrap.py --record
 	$(PYTHON) benchmarks/archive.py --record
 	$(PYTHON) benchmarks/store.py
+# With a bundle of yours: python benchmarks/serve.py --bundle RUN/bundle --record
 
 docs:
 	$(PYTHON) -m pytest -q tests/test_docs.py tests/test_readme.py tests/test_surface.py

@@ -26,14 +26,16 @@ import subprocess
 import sys
 
 PYTHON_FROM, PYTHON_BELOW = (3, 11), (3, 14)
-DISK_GB, CUDA_DISK_GB = 4, 12
+DISK_GB, CUDA_DISK_GB = 5, 12
 TORCH_GB, PACKAGES_GB = 0.7, 1.2
 EXTRAS_GB = {
     "dev": 0.5,
+    "evidently": 0.2,
     "jupyterlab": 0.3,
     "mlflow": 0.3,
     "peers": 0.4,
     "playwright": 0.2,
+    "ray": 0.2,
 }  # those that add what a person would notice
 JOBS = {
     "demo": ["-m", "agv2.app.cli.main", "demo"],

@@ -7,7 +7,14 @@ from typing import Any
 
 import pytest
 
-pytest_plugins = ["pytester", "tests.browsers", "tests.servers", "tests.whole_runs"]
+pytest_plugins = [
+    "pytester",
+    "tests.browsers",
+    "tests.redis_server",
+    "tests.servers",
+    "tests.untrained_bundles",
+    "tests.whole_runs",
+]
 
 # Before any test loads numpy or torch: the suite runs a process a core, and spinning thread pools stall each other.
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):

@@ -39,6 +39,10 @@ def run(notebook: Path, out: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(words, capture_output=True, text=True, check=False)
 
 
+# The last one makes a whole run and asks it everything that `agv2 robustness` asks: minutes.
+EVERYDAY = [*NOTEBOOKS[:-1], pytest.param(NOTEBOOKS[-1], marks=pytest.mark.slow)]
+
+
 def write_cells(path: Path, *sources: str) -> Path:
     cells: list[dict[str, Any]] = [
         {"cell_type": "code", "id": f"c{k}", "metadata": {}, "source": source, "outputs": [], "execution_count": None}
@@ -49,11 +53,17 @@ def write_cells(path: Path, *sources: str) -> Path:
 
 
 def test_all_are_there() -> None:
-    assert ids == ["01_eda", "02_feature_engineering", "03_encoder_validation", "04_rl_diagnostics"]
+    assert ids == [
+        "01_eda",
+        "02_feature_engineering",
+        "03_encoder_validation",
+        "04_rl_diagnostics",
+        "05_backtest_analysis",
+    ]
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=ids)
+@pytest.mark.parametrize("notebook", EVERYDAY, ids=ids)
 @pytest.mark.usefixtures("jupyter")
 def test_it_runs_on_synthetic_bars(notebook: Path, tmp_path: Path) -> None:
     result = run(notebook, tmp_path)
@@ -64,7 +74,7 @@ def test_it_runs_on_synthetic_bars(notebook: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=ids)
+@pytest.mark.parametrize("notebook", EVERYDAY, ids=ids)
 @pytest.mark.usefixtures("jupyter")
 def test_it_runs_on_a_file_of_a_market_that_nobody_described(notebook: Path, tmp_path: Path) -> None:
     bars = synthetic_bars("trend", 4500, 5, timeframe="15m", symbol="COIN")

@@ -17,7 +17,7 @@ from tools.pin_requirements import main as pin_requirements
 from tools.pin_requirements import pinned_requirements
 
 ROOT = Path(__file__).resolve().parents[1]
-CONFIG_NAMES = {"backtest", "costs", "encoder", "markets", "quality", "risk", "rl_policy"}
+CONFIG_NAMES = {"backtest", "costs", "deploy", "encoder", "guards", "markets", "quality", "risk", "rl_policy", "tuning"}
 
 
 def normal(name: str) -> str:
@@ -25,7 +25,8 @@ def normal(name: str) -> str:
 
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-USED_WHERE_NAMED = ("mlflow", "postgres", "redis")  # extras whose packages are loaded only where an address is set
+# Extras whose packages are loaded only where an address is set, or their page asked for.
+USED_WHERE_NAMED = ("evidently", "mlflow", "postgres", "ray", "redis")
 
 
 def extra(name: str) -> list[str]:
@@ -107,7 +108,7 @@ def test_everything_that_is_pulled_in_is_pinned() -> None:
     assert seen - pinned == set()
 
 
-def test_there_are_six_settings_files() -> None:
+def test_every_settings_file_ships() -> None:
     assert {path.stem for path in (ROOT / "config").iterdir()} == CONFIG_NAMES
 
 
@@ -122,6 +123,7 @@ def test_a_wheel_holds_the_package_its_type_marker_and_the_settings(tmp_path: Pa
     assert {name for name in sources if "__pycache__" not in name} <= names
     assert "agv2/py.typed" in names
     assert {f"agv2/_config/{name}.yaml" for name in CONFIG_NAMES} <= names
+    assert "agv2/_config/env.example" in names
 
     ask = "from agv2.utils.config import shipped_config_dir; print(shipped_config_dir())"
     answer = subprocess.run(
@@ -133,3 +135,13 @@ def test_a_wheel_holds_the_package_its_type_marker_and_the_settings(tmp_path: Pa
         text=True,
     )
     assert Path(answer.stdout.strip()) == tmp_path / "installed/agv2/_config"
+    home = tmp_path / "home"
+    subprocess.run(
+        [sys.executable, "-m", "agv2.app.cli.main", "init", str(home)],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(tmp_path / "installed")},
+        check=True,
+        capture_output=True,
+    )
+    assert (home / ".env.example").read_bytes() == (ROOT / ".env.example").read_bytes()
+    assert {path.stem for path in (home / "config").iterdir()} == CONFIG_NAMES

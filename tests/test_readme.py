@@ -119,6 +119,7 @@ def test_the_demo_of_the_first_command_works(tmp_path: Path) -> None:
     assert "python bootstrap.py demo" in COMMANDS
     run_smoke([sys.executable, *bootstrap.JOBS["demo"], "--no-open"], tmp_path)
     assert len(list(tmp_path.rglob("report.html"))) == 2
+    assert len(list(tmp_path.rglob("paper/trend.sqlite"))) == 1
 
 
 def test_bootstrap_ci_and_readme_run_the_same_tests() -> None:

@@ -22,7 +22,7 @@ from agv2.features.labels.level_reaction import HORIZON as REACTION_HORIZON
 from agv2.features.labels.level_reaction import REACTION_BINS, Reaction
 from agv2.features.support_resistance import level_density, nearest_levels
 from agv2.models.config import ASSET_CLASSES
-from agv2.models.heads import LEVEL_BANDS
+from agv2.models.head_outputs import LEVEL_BANDS
 from agv2.models.masked_model import MaskedModel
 from agv2.models.normalizer import Normalizer
 from agv2.models.pretraining import PretrainedEncoder

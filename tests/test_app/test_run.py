@@ -23,6 +23,7 @@ from agv2.core.timeframes import SessionCalendar
 from agv2.data.bars_file import write_bars
 from agv2.data.synthetic import synthetic_bars
 from agv2.features.pipeline import FeatureMatrix, compute_features
+from agv2.models.bundle import ModelBundle
 from agv2.models.pretraining import CHECKPOINT
 from agv2.utils.config import parse_override
 from tests.recomputed_account import disagreements
@@ -48,7 +49,11 @@ def test_a_run_leaves_what_it_promises(finished_run: Path) -> None:
     for name in ("report.html", "summary.json", "provenance.json", "bundle/manifest.json", "folds/1/fold.json"):
         assert (finished_run / name).is_file(), name
     configs = {path.stem for path in (finished_run / "config").iterdir()}
-    assert configs == {"markets", "costs", "encoder", "rl_policy", "risk", "backtest", "quality"}
+    assert configs == {"markets", "costs", "encoder", "rl_policy", "risk", "backtest", "quality", "guards"}
+    reference = ModelBundle.load(finished_run / "bundle").reference()
+    assert len(reference.of_features("TREND").columns) == 159
+    assert reference.of_features("TREND").daily_worst.size > 20
+    assert set(reference.daily_returns) == set(reference.entropy) == {"TREND"}
     summary = summary_of(finished_run)
     assert set(summary) == {
         "schema", "symbols", "profile", "seed", "oos", "per_symbol", "significance", "baselines", "encoder",
@@ -109,7 +114,7 @@ def test_the_same_command_twice_gives_the_same_summary(
 ) -> None:
     again = run_small(market_files["TREND"])
     assert without_times(again) == without_times(finished_run)
-    for name in ("fills", "equity", "decisions"):
+    for name in ("fills", "equity", "decisions", "saliency"):
         ours, theirs = (pl.read_parquet(out / "oos" / f"{name}.parquet") for out in (finished_run, again))
         assert ours.equals(theirs), name
 

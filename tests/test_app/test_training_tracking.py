@@ -1,6 +1,7 @@
 """MLflow is told what is asked for, and a training depends on it in nothing."""
 
 import os
+import pickle
 import socket
 import sys
 from collections.abc import Mapping
@@ -186,7 +187,7 @@ def test_nothing_is_printed(tracker: TrainingTracker, capfd: pytest.CaptureFixtu
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_run_tells_the_encoder_of_each_fold(
+def test_a_run_tells_the_encoder_of_each_fold_and_what_its_entries_came_from(
     run_small: RunSmall, market_files: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     needs_mlflow()
@@ -195,10 +196,35 @@ def test_a_run_tells_the_encoder_of_each_fold(
     run_small(market_files["TREND"])
     found = open_tracker(environment(uri), CLOCK)
     assert found is not None
-    run = the_run(found)
-    assert (run.info.run_name, run.info.status) == ("fold 1 of 1: encoder", "FINISHED")
+    runs = {run.info.run_name: run for run in found.client.search_runs([found.experiment_id])}
+    assert {run.info.status for run in runs.values()} == {"FINISHED"}
+    assert set(runs) == {"fold 1 of 1: encoder", "fold 1 of 1: attribution"}
+    entries = runs["fold 1 of 1: attribution"]
+    assert {"share/clock", "erased/clock", "entries", "agreement", "gap"} <= set(entries.data.metrics)
+    assert [file.path for file in found.client.list_artifacts(entries.info.run_id)] == ["saliency.parquet"]
+    assert (tmp_path / "mlartifacts").is_dir(), "beside the database, not where the process happens to be"
+    run = runs["fold 1 of 1: encoder"]
     assert run.data.params["symbols"] == "TREND"
     assert {"selection/quantiles", "score/quantiles", "baseline/quantiles"} <= set(run.data.metrics)
+
+
+def test_in_another_process_a_tracker_is_opened_by_its_own_key_and_notes_what_it_lacks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    needs_mlflow()
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    tracker = open_tracker(environment(uri), CLOCK)
+    assert tracker is not None
+    packed, notes = pickle.dumps(tracker), list[str]()
+    with tracked_training(pickle.loads(packed), "encoder", {}, notes.append):
+        pass
+    assert the_run(tracker).info.status == "FINISHED"
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    with tracked_training(pickle.loads(packed), "encoder", {}, notes.append):
+        pass
+    (note,) = notes
+    assert note == "MLflow is told nothing more of this training: MLFLOW_TRACKING_URI is not set for the worker"
 
 
 def test_a_policy_is_told_with_every_term_of_its_reward_and_no_point_twice(tmp_path: Path) -> None:

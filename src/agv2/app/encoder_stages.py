@@ -1,7 +1,6 @@
 """Stages of a run that fit an encoder: that of a fold, and those that cross-fit its predictions."""
 
-import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import structlog
@@ -10,8 +9,9 @@ from agv2.app.cross_fitting import block_steps, cross_fitted_losses, cross_fitte
 from agv2.app.fold_training import FoldEncoder, fit_encoder, one_pass_deviation
 from agv2.app.progress import RunProgress, StageWork
 from agv2.app.run_plan import RunPlan
-from agv2.app.run_store import RunStore
+from agv2.app.run_store import RunStore, UnfinishedWork
 from agv2.app.training_tracking import tracked_training
+from agv2.app.workers.tasks import Known, Pending, Task, TaskPool, Workplace
 from agv2.backtest.walk_forward import Fold
 from agv2.models.training_blocks import TrainingBlock
 from agv2.utils.seeding import spawn_seed
@@ -38,36 +38,39 @@ def encoder_works(plan: RunPlan, name: str, folds: Sequence[Fold]) -> list[Stage
 
 
 def encoder_stage(
-    plan: RunPlan, store: RunStore, progress: RunProgress, name: str, key: str, folds: Sequence[Fold]
-) -> FoldEncoder:
+    plan: RunPlan, store: RunStore, pool: TaskPool, progress: RunProgress, name: str, key: str, folds: Sequence[Fold]
+) -> Pending[FoldEncoder]:
     """The encoder of a fold, from its training bars alone.
 
     Args:
-        plan: the run.
+        plan: the run, which is what the tasks of `pool` read.
         store: a finished stage is read from it.
-        progress: told how it goes.
+        pool: does what is not finished.
+        progress: told what is.
         name: of the fold, as a person reads it.
         key: of the fold, as the store has it.
         folds: of each market.
     """
-    return _fitted(plan, store, progress, f"{name}: encoder", key, folds, None)
+    return _fitted(plan, store, pool, progress, f"{name}: encoder", key, folds, None)
 
 
 def cross_fit_stage(
     plan: RunPlan,
     store: RunStore,
+    pool: TaskPool,
     progress: RunProgress,
     name: str,
     key: str,
     folds: Sequence[Fold],
-    encoder: FoldEncoder,
-) -> tuple[list[FoldEncoder], Mapping[str, float]]:
+    encoder: Pending[FoldEncoder],
+) -> tuple[list[Pending[FoldEncoder]], Pending[dict[str, float]]]:
     """The encoders that predict each block of a fold's training bars, and what their heads lost on them.
 
     Args:
-        plan: the run.
+        plan: the run, which is what the tasks of `pool` read.
         store: finished stages are read from it.
-        progress: told how it goes.
+        pool: does what is not finished.
+        progress: told what is.
         name: of the fold, as a person reads it.
         key: of the fold, as the store has it.
         folds: of each market.
@@ -78,54 +81,81 @@ def cross_fit_stage(
     """
     blocks = plan.blocks_of(folds)
     others = [
-        _fitted(plan, store, progress, _block_label(name, number, len(blocks)), f"{key}/block_{number}", folds, block)
+        _fitted(
+            plan, store, pool, progress, _block_label(name, number, len(blocks)), f"{key}/block_{number}", folds, block
+        )
         for number, block in enumerate(blocks, start=1)
     ]
     if not blocks:
-        return others, {}
+        return others, Known({})
     losses, label = store.load_cross_fitted(key), f"{name}: cross-fitted predictions"
-    if losses is None:
-        with progress.stage(label):
-            outputs = cross_fitted_outputs(plan.markets, folds, encoder, blocks, others)
-            losses = cross_fitted_losses(plan.markets, folds, plan.settings, outputs)
-        store.save_cross_fitted(key, losses)
-        store.add_seconds(progress.seconds)
-    else:
+    if losses is not None:
         progress.skip(label)
-    return others, losses
+        return others, Known(losses)
+
+    def keep(found: dict[str, float]) -> None:
+        store.save_cross_fitted(key, found)
+        store.add_seconds(progress.seconds)
+
+    return others, pool.begin(Task(label, _measure_losses, (tuple(folds), encoder, others), keep))
 
 
 def _fitted(
     plan: RunPlan,
     store: RunStore,
+    pool: TaskPool,
     progress: RunProgress,
     label: str,
     key: str,
     folds: Sequence[Fold],
     left_out: TrainingBlock | None,
-) -> FoldEncoder:
+) -> Pending[FoldEncoder]:
     encoder = store.load_encoder(key, plan.settings.encoder)
     if encoder is not None:
         progress.skip(label)
-        return encoder
+        return Known(encoder)
+    unfinished = store.unfinished(key, "encoder")
+
+    def keep(found: FoldEncoder) -> None:
+        store.save_encoder(key, found)
+        unfinished.remove()
+        store.add_seconds(progress.seconds)
+
+    return pool.begin(Task(label, _fit, (label, key, tuple(folds), left_out, unfinished), keep))
+
+
+def _fit(
+    place: Workplace[RunPlan],
+    label: str,
+    key: str,
+    folds: Sequence[Fold],
+    left_out: TrainingBlock | None,
+    unfinished: UnfinishedWork,
+) -> FoldEncoder:
+    """Task: an encoder."""
+    plan, telling = place.shared, place.telling
     steps = plan.profile.encoder_steps
     if left_out is not None:
         steps = block_steps(plan.markets, folds, plan.settings, left_out, steps)
-    unfinished = store.folder(key) / "encoder_unfinished"
-    with progress.stage(label):
-        seed = spawn_seed(plan.request.seed, f"encoder {key}")
-        costly = plan.profile.costly_baselines and left_out is None  # nobody reads the scores of a block's encoder
-        with tracked_training(plan.tracker, label, _told(plan, steps, seed), progress.note) as tracked:
-            encoder = fit_encoder(
-                plan.markets, folds, plan.settings, steps, seed, progress.update, unfinished, tracked,
-                left_out=left_out, costly_baselines=costly,
-            )  # fmt: skip
-        if left_out is None and not plan.settings.encoder.exact_in_one_pass:
-            _log_deviation(plan, folds, encoder, seed)
-    store.save_encoder(key, encoder)
-    shutil.rmtree(unfinished, ignore_errors=True)
-    store.add_seconds(progress.seconds)
+    seed = spawn_seed(plan.request.seed, f"encoder {key}")
+    costly = plan.profile.costly_baselines and left_out is None  # nobody reads the scores of a block's encoder
+    with tracked_training(plan.tracker, label, _told(plan, steps, seed), telling.note) as tracked:
+        encoder = fit_encoder(
+            plan.markets, folds, plan.settings, steps, seed, telling.update, unfinished.here(), tracked,
+            left_out=left_out, costly_baselines=costly, erased_features=plan.erased.features,
+        )  # fmt: skip
+    if left_out is None and not plan.settings.encoder.exact_in_one_pass:
+        _log_deviation(plan, folds, encoder, seed)
     return encoder
+
+
+def _measure_losses(
+    place: Workplace[RunPlan], folds: Sequence[Fold], encoder: FoldEncoder, others: Sequence[FoldEncoder]
+) -> dict[str, float]:
+    """Task: what the cross-fitted heads lost."""
+    plan = place.shared
+    outputs = cross_fitted_outputs(plan.markets, folds, encoder, plan.blocks_of(folds), others)
+    return cross_fitted_losses(plan.markets, folds, plan.settings, outputs)
 
 
 def _told(plan: RunPlan, steps: int, seed: int) -> dict[str, Any]:

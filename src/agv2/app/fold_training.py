@@ -25,8 +25,7 @@ from agv2.features.support_resistance import Levels
 from agv2.models.bar_basis import LinearInputs
 from agv2.models.config import EncoderConfig
 from agv2.models.embedding import embed_history
-from agv2.models.head_outputs import HeadOutputs
-from agv2.models.heads import LEVEL_BANDS, PATTERNS, REGIMES
+from agv2.models.head_outputs import HeadOutputs, head_widths
 from agv2.models.normalizer import Normalizer
 from agv2.models.pass_deviation import PassDeviation, pass_deviation
 from agv2.models.pretraining import PretrainedEncoder, pretrain
@@ -73,6 +72,7 @@ def fit_encoder(
     *,
     left_out: TrainingBlock | None = None,
     costly_baselines: bool = False,
+    erased_features: Sequence[int] = (),
 ) -> FoldEncoder:
     """Labels, normaliser and encoder from each market's training bars, and from no later bar.
 
@@ -87,8 +87,9 @@ def fit_encoder(
         tracked: told every look and the scores as well.
         left_out: bars to predict later, which neither input nor target of the encoder's training reads; None for none.
         costly_baselines: whether the heads are compared with GARCH and boosted trees too.
+        erased_features: columns of features that it does without.
     """
-    normalizer, series = training_data(markets, folds, settings, left_out)
+    normalizer, series = training_data(markets, folds, settings, left_out, erased_features)
 
     def on_step(step: int, total: int, losses: Mapping[str, float], look: TrainingLook) -> None:
         shown = (f"{name} {loss:.3f}/{look.selection.get(name, float('nan')):.3f}" for name, loss in losses.items())
@@ -105,7 +106,11 @@ def fit_encoder(
 
 
 def training_data(
-    markets: Sequence[PreparedMarket], folds: Sequence[Fold], settings: Settings, left_out: TrainingBlock | None = None
+    markets: Sequence[PreparedMarket],
+    folds: Sequence[Fold],
+    settings: Settings,
+    left_out: TrainingBlock | None = None,
+    erased_features: Sequence[int] = (),
 ) -> tuple[Normalizer, list[TrainingSeries]]:
     """Everything that training sees: the normaliser, and each market's scaled features and targets.
 
@@ -116,6 +121,7 @@ def training_data(
         left_out: a block of the training bars that no series touches. The normaliser is that of all training bars
             nevertheless: it holds two numbers a feature and nothing of any target, and the policy reads embeddings
             and predictions of one scale.
+        erased_features: columns that are to be at their mean throughout; labels and limits go on reading them.
 
     Returns:
         The normaliser, and a series a market; with `left_out` up to two, of the bars before and after it.
@@ -124,7 +130,7 @@ def training_data(
         np.concatenate(
             [market.features.values[fold.train_lo : fold.train_hi] for market, fold in zip(markets, folds, strict=True)]
         )
-    )
+    ).erasing(erased_features)
     parts = training_parts(markets, folds, settings, left_out)
     validation_ns, _ = validation_starts([part.ts_ns for part in parts], settings.encoder)
     series = []
@@ -189,13 +195,7 @@ def training_series(
 
 def observation_layout(encoder: EncoderConfig) -> ObservationLayout:
     """Layout of the observations that an encoder of these settings feeds."""
-    return ObservationLayout(
-        embedding=encoder.embedding_dim,
-        quantiles=encoder.quantile_outputs,
-        regime=REGIMES,
-        pattern=PATTERNS,
-        levels=LEVEL_BANDS,
-    )
+    return ObservationLayout(*head_widths(encoder))
 
 
 def make_tapes(

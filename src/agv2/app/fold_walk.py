@@ -1,36 +1,31 @@
-"""The folds of a run, one after the other: fit on the past, trade what follows."""
+"""The folds of a run: fit on the past, trade what follows."""
 
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+import polars as pl
 
-from agv2.app.baseline_accounts import predicted_moves
 from agv2.app.encoder_stages import cross_fit_stage, encoder_stage, encoder_works
-from agv2.app.fold_tapes import policy_tapes, traded_rows, unseen_tapes
+from agv2.app.fold_stages import EVERYTHING, FoldStages, account_label, edge_label, policy_label
+from agv2.app.fold_tasks import FoldAccount, OneFold, OnePolicy, together
 from agv2.app.fold_training import FoldEncoder
-from agv2.app.policy_fitting import fit_policy
-from agv2.app.policy_sizing import fold_edge, sized
-from agv2.app.policy_vote import voted_policy
 from agv2.app.progress import RunProgress, StageWork
 from agv2.app.run_plan import RunPlan
 from agv2.app.run_store import RunStore
-from agv2.backtest.config import RunProfile
+from agv2.app.workers.in_process import InProcessPool
+from agv2.app.workers.tasks import Pending, TaskPool
 from agv2.backtest.run_files import RunRows
-from agv2.backtest.tape import MarketTape
 from agv2.backtest.walk_forward import Fold
 from agv2.core.arrays import FloatArray
 from agv2.models.head_scores import HeadScore
 from agv2.models.policy import PolicyNetwork
 from agv2.risk.kelly import EdgeEstimate
-from agv2.utils.seeding import spawn_seed
 
-__all__ = ["FoldFacts", "Walked", "stages_of", "walk"]
+__all__ = ["FoldFacts", "Walked", "stages_of", "train_fold", "training_works", "walk"]
 
 _POLICY_STEPS_PER_S = 30_000.0  # only to lay out the progress bar
-_EVERYTHING = "all"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +39,14 @@ class FoldFacts:
     """Of each seed: steps, best_step, and the per-bar Sharpe ratio on training and validation bars."""
     edge: EdgeEstimate | None
     """What the policy's size rests on; None where the Kelly cap is off."""
+
+
+class Trained(NamedTuple):
+    """What one training left."""
+
+    encoder: FoldEncoder
+    policy: PolicyNetwork
+    facts: FoldFacts
 
 
 class Walked(NamedTuple):
@@ -60,57 +63,68 @@ class Walked(NamedTuple):
     """For the bundle: of that policy."""
     moves: dict[str, FloatArray]
     """Of each symbol (n test bars,) what the folds' quantile heads expect, for a baseline."""
+    saliency: list[pl.DataFrame]
+    """Of each fold what its entries came from."""
 
 
-def walk(plan: RunPlan, store: RunStore, progress: RunProgress) -> Walked:
-    """Train and trade every fold in turn; at the end there are the models for the bundle.
+def walk(plan: RunPlan, store: RunStore, pool: TaskPool, progress: RunProgress) -> Walked:
+    """Train and trade every fold; at the end there are the models for the bundle.
+
+    Every stage is begun before the first result is asked for: a pool of several processes does at once what needs
+    nothing of each other, and a pool of one does them in the order in which they are asked for below.
 
     Args:
-        plan: the run.
+        plan: the run, which is what the tasks of `pool` read.
         store: finished stages are read from it and written to it.
+        pool: does what is not finished.
         progress: stages `fold K of N: ...`.
     """
-    rows: list[RunRows] = []
-    facts: list[FoldFacts] = []
-    moves: list[dict[str, FloatArray]] = []
-    money = {market.bars.symbol: plan.initial_equity for market in plan.markets}
+    begun: list[_Begun] = []
+    traded: list[Pending[FoldAccount]] = []
     for key, name, own in _trainings(plan):
-        encoder, policy, facts_of_fold = _train(plan, store, progress, name, key, own)
-        if key == _EVERYTHING:
-            break
-        done, expected = store.load_rows(key), store.load_moves(key)
-        if done is None or expected is None:
-            with progress.stage(f"{name}: out of sample"):
-                tapes = sized(unseen_tapes(plan, own, encoder, progress.note), facts_of_fold.edge, plan.kelly_fraction)
-                expected = predicted_moves(tapes, plan.settings.encoder)
-                done = traded_rows(plan, int(key), tapes, policy, money, progress.update)
-            store.save_moves(key, expected)
-            store.save_rows(key, done)
-            store.add_seconds(progress.seconds)
-        else:
-            progress.skip(f"{name}: out of sample")
-        rows.append(done)
-        facts.append(facts_of_fold)
-        moves.append(expected)
-        for symbol in money:
-            book = done.equity.filter(done.equity["symbol"] == symbol)
-            money[symbol] = float(book["equity"][-1])
-    joined = {symbol: np.concatenate([one[symbol] for one in moves]) for symbol in money}
-    return Walked(rows, facts, encoder, policy, facts_of_fold.edge, joined)
+        fold = OneFold(key, tuple(own))
+        begun.append(_begin(plan, store, pool, progress, name, fold))
+        if key != EVERYTHING:
+            one, before = begun[-1], traded[-1] if traded else None
+            stages = FoldStages(plan, store, pool, progress, name, fold)
+            traded.append(stages.account(one.encoder, one.policies, one.edge, before))
+    accounts: list[FoldAccount] = []
+    facts: list[FoldFacts] = []
+    for one in begun:
+        trained = one.result()
+        if len(accounts) < len(traded):
+            accounts.append(traded[len(accounts)].result())
+            facts.append(trained.facts)
+    moves = {symbol: np.concatenate([each.moves[symbol] for each in accounts]) for symbol in accounts[0].moves}
+    saliency = [each.saliency for each in accounts]
+    rows = [each.rows for each in accounts]
+    return Walked(rows, facts, trained.encoder, trained.policy, trained.facts.edge, moves, saliency)
 
 
 def stages_of(plan: RunPlan) -> list[StageWork]:
     """Every stage of the run in order, with its weight for the progress bar."""
-    profile, stages = plan.profile, []
+    stages = []
     for key, name, folds in _trainings(plan):
-        stages += encoder_works(plan, name, folds)
-        for number in range(profile.seeds):
-            stages.append(StageWork(_policy_stage(name, number, profile), profile.policy_steps / _POLICY_STEPS_PER_S))
-        if plan.kelly_fraction > 0.0:
-            stages.append(StageWork(_edge_stage(name), 4.0))
-        if key != _EVERYTHING:
-            stages.append(StageWork(f"{name}: out of sample", 10.0))
+        stages += training_works(plan, name, folds)
+        if key != EVERYTHING:
+            stages.append(StageWork(account_label(name), 20.0))
     return [*stages, StageWork("evidence", 8.0), StageWork("bundle", 40.0), StageWork("report", 4.0)]
+
+
+def training_works(plan: RunPlan, name: str, folds: Sequence[Fold]) -> list[StageWork]:
+    """The stages of `train_fold` in order, with their weights for the progress bar.
+
+    Args:
+        plan: the run.
+        name: of the fold, as a person reads it.
+        folds: of each market.
+    """
+    profile, stages = plan.profile, encoder_works(plan, name, folds)
+    for number in range(profile.seeds):
+        stages.append(StageWork(policy_label(name, number, profile.seeds), profile.policy_steps / _POLICY_STEPS_PER_S))
+    if plan.kelly_fraction > 0.0:
+        stages.append(StageWork(edge_label(name), 4.0))
+    return stages
 
 
 def _trainings(plan: RunPlan) -> Iterator[tuple[str, str, list[Fold]]]:
@@ -123,53 +137,49 @@ def _trainings(plan: RunPlan) -> Iterator[tuple[str, str, list[Fold]]]:
             Fold(folds[0].train_lo, len(market.bars), len(market.bars), len(market.bars))
             for market, folds in zip(plan.markets, plan.folds, strict=True)
         ]
-        yield _EVERYTHING, _EVERYTHING, whole
+        yield EVERYTHING, EVERYTHING, whole
 
 
-def _policy_stage(name: str, number: int, profile: RunProfile) -> str:
-    return f"{name}: policy" + (f" {number + 1} of {profile.seeds}" if profile.seeds > 1 else "")
+class _Begun(NamedTuple):
+    """A training whose stages are taken on."""
+
+    encoder: Pending[FoldEncoder]
+    others: list[Pending[FoldEncoder]]
+    losses: Pending[dict[str, float]]
+    policies: list[Pending[OnePolicy]]
+    edge: Pending[EdgeEstimate] | None
+
+    def result(self) -> Trained:
+        """What it leaves, once it is there. Policies of several seeds trade as one; none is picked."""
+        encoder, _ = self.encoder.result(), [each.result() for each in self.others]
+        losses = self.losses.result()
+        policies = [each.result() for each in self.policies]
+        edge = None if self.edge is None else self.edge.result()
+        facts = FoldFacts(encoder.pretrained.scores, losses, tuple(each.facts for each in policies), edge)
+        return Trained(encoder, together(policies), facts)
 
 
-def _edge_stage(name: str) -> str:
-    return f"{name}: edge"
+def _begin(plan: RunPlan, store: RunStore, pool: TaskPool, progress: RunProgress, name: str, fold: OneFold) -> _Begun:
+    """Take on the stages of one training that no earlier process has finished."""
+    encoder = encoder_stage(plan, store, pool, progress, name, fold.key, fold.folds)
+    others, losses = cross_fit_stage(plan, store, pool, progress, name, fold.key, fold.folds, encoder)
+    stages = FoldStages(plan, store, pool, progress, name, fold)
+    policies = [stages.policy(number, encoder, others) for number in range(plan.profile.seeds)]
+    edge = stages.edge(encoder, others, policies) if plan.kelly_fraction > 0.0 else None
+    return _Begun(encoder, others, losses, policies, edge)
 
 
-def _train(
+def train_fold(
     plan: RunPlan, store: RunStore, progress: RunProgress, name: str, key: str, folds: Sequence[Fold]
-) -> tuple[FoldEncoder, PolicyNetwork, FoldFacts]:
-    """Encoder and policy of one fold, from its training bars alone; what is on disk is not done again.
+) -> Trained:
+    """Encoder and policy of one fold alone, in this process, as `walk` trains them; nothing is traded.
 
-    Policies of several seeds trade as one, by the mean of their answers; none is picked.
+    Args:
+        plan: the run.
+        store: finished stages are read from it and written to it.
+        progress: with the stages of `training_works`.
+        name: of the fold, as a person reads it.
+        key: of the fold, as the store has it.
+        folds: of each market.
     """
-    encoder = encoder_stage(plan, store, progress, name, key, folds)
-    others, losses = cross_fit_stage(plan, store, progress, name, key, folds, encoder)
-    policies: list[PolicyNetwork] = []
-    policy_facts: list[Mapping[str, float]] = []
-    tapes: list[MarketTape] | None = None
-    for number in range(plan.profile.seeds):
-        label = _policy_stage(name, number, plan.profile)
-        stored = store.load_policy(key, number)
-        if stored is None:
-            with progress.stage(label):
-                if tapes is None:
-                    tapes = policy_tapes(plan, folds, encoder, others, progress.note)
-                checkpoints = store.folder(key) / f"policy_{number}_unfinished"
-                seed = spawn_seed(plan.request.seed, f"policy {key} {number}")
-                stored = fit_policy(plan, tapes, folds, seed, checkpoints, progress.update)[:2]
-            store.save_policy(key, number, *stored)
-            shutil.rmtree(checkpoints, ignore_errors=True)
-            store.add_seconds(progress.seconds)
-        else:
-            progress.skip(label)
-        policies.append(stored[0])
-        policy_facts.append(stored[1])
-    policy, edge = voted_policy(policies, policy_facts), store.load_edge(key)
-    if plan.kelly_fraction > 0.0 and edge is None:
-        with progress.stage(_edge_stage(name)):
-            tapes = tapes or policy_tapes(plan, folds, encoder, others, progress.note)
-            edge = fold_edge(plan, tapes, folds, policy, progress.update)
-        store.save_edge(key, edge)
-        store.add_seconds(progress.seconds)
-    elif plan.kelly_fraction > 0.0:
-        progress.skip(_edge_stage(name))
-    return encoder, policy, FoldFacts(encoder.pretrained.scores, losses, tuple(policy_facts), edge)
+    return _begin(plan, store, InProcessPool(plan, progress), progress, name, OneFold(key, tuple(folds))).result()

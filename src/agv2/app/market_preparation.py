@@ -10,24 +10,23 @@ from agv2.app.feature_cache import cached_features
 from agv2.app.quality_gate import AdmittedBars, admit_files
 from agv2.app.settings import Settings
 from agv2.backtest.tape import MarketTape
-from agv2.core.arrays import Float32Array, IntArray, RecordArray, record_dtype
+from agv2.core.arrays import Float32Array, IntArray, RecordArray
 from agv2.core.bars import Bars
 from agv2.core.errors import ConfigError, DataError
 from agv2.core.instruments import Instrument
 from agv2.core.timeframes import SessionCalendar
+from agv2.decision.market_view import near_levels
 from agv2.features.pipeline import FeatureMatrix, compute_features
 from agv2.models.config import ASSET_CLASSES
 from agv2.risk.config import RiskParams
-from agv2.risk.level_stop import NearLevels
-from agv2.sim.costs import Costs, SpreadSource
+from agv2.sim.costs import Costs
+from agv2.sim.quoted_spread import IMPOSSIBLE_SPREAD, believable_spreads
 from agv2.utils.environment import Environment, load_environment
 
 __all__ = ["PreparedMarket", "as_known_after", "market_of", "prepare_markets"]
 
 _WIDEST_SPREAD = 0.01
 """Of the price, median over a file: wider ones are a mistake of unit on any market this is made for."""
-_NO_SPREAD = 0.05
-"""Of the price, of one bar: nobody quotes that, even in a crash."""
 
 FeaturesOf = Callable[[Bars, SessionCalendar], FeatureMatrix]
 
@@ -72,21 +71,12 @@ class PreparedMarket:
             symbol=self.bars.symbol,
             bars=self.records[:stop],
             volatility=self.features.sigma[:stop],
-            levels=_near_levels(self.features, stop),
+            levels=near_levels(self.features, slice(stop)),
             market_rows=market_rows,
             market=self.instrument.market,
             params=self.params,
             costs=self.costs,
         )
-
-
-def _near_levels(features: FeatureMatrix, stop: int) -> RecordArray:
-    """(stop,) records of `NearLevels`: what the risk layer reads of levels, NaN where none is drawn."""
-    levels = features.levels
-    rows = np.empty(stop, dtype=record_dtype(NearLevels))
-    rows["below"] = np.where(levels.below_strength > 0.0, levels.below, np.nan)[:stop]
-    rows["above"] = np.where(levels.above_strength > 0.0, levels.above, np.nan)[:stop]
-    return rows
 
 
 def prepare_markets(
@@ -178,14 +168,13 @@ def market_of(bars: Bars, settings: Settings, features_of: FeaturesOf | None = N
             f"say that volume counts base units; set markets.{bars.symbol}.volume_in_base_units=true if it does, else "
             f"costs.{bars.symbol}.participation_cap=0"
         )
-    if costs.spread_source == SpreadSource.BAR:
-        impossible = bars.spread / bars.close > _NO_SPREAD
-        bars = replace(bars, spread=np.where(impossible, np.nan, bars.spread))
-        if impossible.any():
-            dropped = int(impossible.sum())
-            notes.append(
-                f"{bars.symbol}: {dropped} spreads of more than {_NO_SPREAD:.0%} of the price count as unknown"
-            )
+    believed = believable_spreads(bars, costs)
+    dropped = int(np.isnan(believed.spread).sum() - np.isnan(bars.spread).sum())
+    bars = believed
+    if dropped:
+        notes.append(
+            f"{bars.symbol}: {dropped} spreads of more than {IMPOSSIBLE_SPREAD:.0%} of the price count as unknown"
+        )
     features = (features_of or compute_features)(bars, instrument.calendar)
     bars_per_year = _bars_per_year(bars.ts_ns, instrument.calendar)
     return PreparedMarket(

@@ -1,7 +1,7 @@
 """What a person sees while a run works: the stage, the fold and the time left."""
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import TracebackType
 from typing import NamedTuple
@@ -9,7 +9,10 @@ from typing import NamedTuple
 import structlog
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TaskProgressColumn, TextColumn
+from rich.table import Table
 from rich.text import Text
+
+from agv2.app.workers.tasks import AtWork
 
 __all__ = ["RunProgress", "StageWork", "waiting"]
 
@@ -105,13 +108,27 @@ class RunProgress:
             yield self
         finally:
             self._bar.below = None
-        self.seconds[label] = time.monotonic() - began
-        structlog.get_logger().info("stage finished", stage=label, seconds=round(self.seconds[label], 3))
-        self._done += self._current
+        self.finished(label, time.monotonic() - began)
+
+    def finished(self, label: str, seconds: float) -> None:
+        """Count a stage that took so many seconds, here or in another process."""
+        self.seconds[label] = seconds
+        structlog.get_logger().info("stage finished", stage=label, seconds=round(seconds, 3))
+        self._done += self._weights[label]
         self._bar.update(self._task, completed=self._done)
         elapsed = time.monotonic() - self._started
         left = elapsed * (self._total - self._done) / self._done if self._done else 0.0
-        self._say(f"{label}: {self.seconds[label]:.1f} s  ({self._done / self._total:.0%}, about {_clock(left)} left)")
+        self._say(f"{label}: {seconds:.1f} s  ({self._done / self._total:.0%}, about {_clock(left)} left)")
+
+    def working(self, tasks: Mapping[str, AtWork]) -> None:
+        """Show stages that other processes work on: together on the bar, each on a line below it."""
+        begun = sum(self._weights[label] * state.fraction for label, state in tasks.items())
+        table = Table.grid(padding=(0, 2))
+        for label, state in sorted(tasks.items()):
+            table.add_row(f"  {label}", f"{state.fraction:.0%}", Text(f"{state.detail}  {state.where}", "dim"))
+        self._bar.below = table if tasks else None
+        count = f"{len(tasks)} stages at work" if len(tasks) != 1 else "1 stage at work"
+        self._bar.update(self._task, description=count, completed=self._done + begun, detail="")
 
     def update(self, fraction: float, detail: str = "") -> None:
         """Show how far the current stage is, 0 to 1, and a few words on how it goes."""

@@ -52,6 +52,7 @@ def write_report_inputs(
     _write_parquet(folder / "last_fold_bars.parquet", pl.concat(bars))
     _write_json(folder / "costs.json", _costs(plan, stitched, found))
     _write_json(folder / "intervals.json", judgement.intervals.as_json())
+    _write_json(folder / "trials.json", {"dsr_effective": _known(judgement.dsr_effective)})
     _write_json(folder / "error_rates.json", {"rates": _error_rates(judgement, found.oos.days.size)})
 
 

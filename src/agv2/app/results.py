@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 from agv2.app.baseline_accounts import baseline_accounts
+from agv2.app.bundle_reference import live_reference
 from agv2.app.fold_training import FoldEncoder, observation_layout
 from agv2.app.fold_walk import FoldFacts, Walked
 from agv2.app.policy_sizing import sizing_note
 from agv2.app.policy_vote import evidence_note
 from agv2.app.progress import RunProgress
 from agv2.app.report_inputs import write_fold_facts, write_report_inputs
+from agv2.app.robustness.checks import carry_out_checks, checks_of
+from agv2.app.robustness.subject import Subject
 from agv2.app.run_plan import RunPlan
 from agv2.backtest.evaluation import Evaluation, evaluate
 from agv2.backtest.judgement import Judgement, judge
@@ -21,10 +24,12 @@ from agv2.backtest.leakcheck_report import PassedCheck
 from agv2.backtest.provenance import BarsSource, Provenance, write_provenance
 from agv2.backtest.report.page import write_report
 from agv2.backtest.run_files import write_run_rows
+from agv2.backtest.saliency import join_saliency, write_saliency
 from agv2.backtest.stitching import stitch
 from agv2.backtest.summary import HeadScore, Summary, write_summary
 from agv2.backtest.trial_ledger import TrialCount, TrialLedger
 from agv2.models.head_scores import MEASURES, beats
+from agv2.models.live_reference import LiveReference
 from agv2.models.policy import PolicyNetwork
 from agv2.risk.kelly import EdgeEstimate
 from agv2.rl.export import export_bundle
@@ -48,6 +53,8 @@ class RunStart(NamedTuple):
     started_ns: int
     leak_checks: Sequence[PassedCheck]
     """One a symbol."""
+    ledger_begun_ns: int
+    """When the ledger of trials was begun."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,16 +67,25 @@ class RunOutcome:
     verdict_text: str
     measures: Mapping[str, float | None]
     """`oos` of `summary.json`."""
+    n_trials: int
+    """That the ledger counted on these bars, this one included."""
 
     @classmethod
     def read(cls, out: Path) -> "RunOutcome":
         """What a finished run in `out` found."""
         summary = json.loads((out / "summary.json").read_text(encoding="utf-8"))
-        return cls(out, out / "report.html", summary["verdict"], summary["verdict_text"], summary["oos"])
+        return cls(
+            out,
+            out / "report.html",
+            summary["verdict"],
+            summary["verdict_text"],
+            summary["oos"],
+            summary["significance"]["n_trials"],
+        )
 
 
 def write_results(
-    plan: RunPlan,
+    subject: Subject,
     walked: Walked,
     trials: Trials,
     start: RunStart,
@@ -79,14 +95,15 @@ def write_results(
     """Stitch the folds, weigh the evidence, write `RUN` and record the trial.
 
     Args:
-        plan: the run.
+        subject: the run, whose models are on disk.
         walked: what its folds left.
         trials: the ledger, and what it held when the run started.
         start: of the run.
         seconds: spent on stages before this one.
-        progress: stages `evidence`, `bundle` and `report`.
+        progress: stages `evidence`, `bundle` and `report`, and those of the checks that the profile asks for.
     """
-    out, count = plan.request.out, trials.counted
+    plan, count = subject.plan, trials.counted
+    out = plan.request.out
     with progress.stage("evidence"):
         stitched = stitch(walked.rows)
         calendars = {market.bars.symbol: market.instrument.calendar for market in plan.markets}
@@ -97,14 +114,20 @@ def write_results(
         hold, resamples = baselines[VOLATILITY_TARGETED].oos, plan.settings.backtest.bootstrap_resamples
         judgement = judge(found.oos, hold, count, rng, resamples)
         plan.settings.save(out / "config")
+        if plan.tuned is not None:
+            plan.tuned.write(out / "config")
         (out / "oos").mkdir(exist_ok=True)
         write_run_rows(stitched, out / "oos")
+        write_saliency(join_saliency(walked.saliency), out / "oos" / "saliency.parquet")
         write_report_inputs(plan, stitched, found, baseline_books, judgement)
         write_fold_facts(plan, walked)
     with progress.stage("bundle"):
         whole = plan.profile.bundle == "retrain"
         trained_on = "every bar of the run" if whole else "the training bars of the last fold"
-        write_bundle(plan, out / "bundle", walked.encoder, walked.policy, trained_on, walked.edge)
+        reference = live_reference(plan, stitched, found)
+        write_bundle(plan, out / "bundle", walked.encoder, walked.policy, trained_on, walked.edge, reference)
+    retrain = plan.profile.robustness == "trained"
+    carry_out_checks(subject, checks_of(plan), progress, retrain=retrain, resume=True)
     with progress.stage("report"):
         trials.ledger.record(plan.trial, found.oos.days, found.oos.returns, judgement.excess_returns)
         _write_provenance(plan, walked.facts, trials, start)
@@ -196,6 +219,7 @@ def write_bundle(
     policy: PolicyNetwork,
     trained_on: str,
     edge: EdgeEstimate | None,
+    reference: LiveReference,
 ) -> None:
     """The models for paper and live. A bundle appears whole or not at all, so one that is there is kept.
 
@@ -206,6 +230,7 @@ def write_bundle(
         policy: one, or an ensemble as one.
         trained_on: which bars, in words a person understands.
         edge: of the policy; None where none was estimated.
+        reference: what its guards hold live trading against.
     """
     if directory.is_dir():
         return
@@ -213,6 +238,7 @@ def write_bundle(
         directory,
         symbols=[market.bars.symbol for market in plan.markets],
         asset_classes=[market.asset_class for market in plan.markets],
+        bars_per_year=[market.bars_per_year for market in plan.markets],
         timeframe=plan.markets[0].bars.timeframe.name,
         trained_on=trained_on,
         columns=plan.markets[0].features.columns,
@@ -223,6 +249,7 @@ def write_bundle(
         config_digest=plan.trial.config_digest,
         kelly_fraction=plan.kelly_fraction,
         edge=edge,
+        reference=reference,
     )
 
 
@@ -249,6 +276,7 @@ def _write_provenance(plan: RunPlan, facts: Sequence[FoldFacts], trials: Trials,
             seed=plan.request.seed,
             n_trials=trials.counted.n_trials,
             trial_ledger=str(trials.ledger.folder),
+            trial_ledger_begun_ns=start.ledger_begun_ns,
             leak_checks=start.leak_checks,
             edges=[fact.edge for fact in facts if fact.edge is not None],
             started_ns=start.started_ns,

@@ -12,10 +12,14 @@ from agv2.app.fold_walk import stages_of, walk
 from agv2.app.leakcheck import require_no_leak
 from agv2.app.progress import RunProgress, waiting
 from agv2.app.results import RunOutcome, RunStart, Trials, write_results
+from agv2.app.robustness.checks import check_works, checks_of
+from agv2.app.robustness.subject import Subject
 from agv2.app.run_log import run_log
 from agv2.app.run_plan import RunPlan, RunRequest, make_plan
 from agv2.app.run_store import RunStore, require_fresh_directory
+from agv2.app.workers.opening import task_pool
 from agv2.backtest.leakcheck_report import PassedCheck
+from agv2.backtest.ledger_witness import ledger_begun_ns
 from agv2.backtest.provenance import source_digest
 from agv2.backtest.trial_ledger import TrialLedger
 from agv2.backtest.walk_forward import require_purged
@@ -47,8 +51,9 @@ def run(request: RunRequest) -> RunOutcome:
     # What is resumed has passed: it was begun with the same sources, settings, bars and seed, or is refused below.
     checks = [] if request.resume else _look_for_leaks(plan, seconds)
     ledger, store = TrialLedger.open(), RunStore(request.out)
+    begun_ns = ledger_begun_ns(ledger.folder, request.clock.now_ns())
     with store.locked():
-        return _carry_out(plan, store, ledger, RunStart(started_ns, checks), seconds)
+        return _carry_out(plan, store, ledger, RunStart(started_ns, checks, begun_ns), seconds)
 
 
 def _look_for_leaks(plan: RunPlan, seconds: dict[str, float]) -> list[PassedCheck]:
@@ -83,16 +88,22 @@ def _carry_out(
             "started_ns": start.started_ns,
             "leak_checks": [asdict(check) for check in start.leak_checks],
             "earlier_trials": list(ledger.count_before(plan.trial).names),
+            "ledger_begun_ns": start.ledger_begun_ns,
         },
     )
     if (request.out / "report.html").is_file():  # written last
         return RunOutcome.read(request.out)
     store.add_seconds(seconds)
     count = ledger.count_before(plan.trial, among=state["earlier_trials"])
+    subject, retrain = Subject(plan, store), plan.profile.robustness == "trained"
+    works = check_works(subject, checks_of(plan), retrain=retrain)
     stages = stages_of(plan)
+    stages[-1:-1] = works  # the report shows them
     with run_log(request.out, plan.trial), torch_threads(1), RunProgress(stages, quiet=request.quiet) as progress:
         for note in (*plan.notes, *(aside for market in plan.markets for aside in market.asides)):
             progress.note(note)
-        walked = walk(plan, store, progress)
-        first = RunStart(int(state["started_ns"]), [PassedCheck(**check) for check in state["leak_checks"]])
-        return write_results(plan, walked, Trials(ledger, count), first, store.seconds(), progress)
+        with task_pool(request.workers, plan, progress) as pool:
+            walked = walk(plan, store, pool, progress)
+        passed = [PassedCheck(**check) for check in state["leak_checks"]]
+        first = RunStart(int(state["started_ns"]), passed, int(state["ledger_begun_ns"]))
+        return write_results(subject, walked, Trials(ledger, count), first, store.seconds(), progress)

@@ -7,9 +7,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from agv2.app.cross_fitting import cross_fit_blocks
+from agv2.app.erasure import NOTHING_ERASED, Erasure
 from agv2.app.market_preparation import PreparedMarket, as_known_after, prepare_markets
 from agv2.app.settings import Settings, load_settings, require_known_symbols
 from agv2.app.training_tracking import TrainingTracker, open_tracker
+from agv2.app.tuned_record import TunedRecord, read_tuned_record
+from agv2.app.workers.opening import Workers
 from agv2.backtest.config import RunProfile
 from agv2.backtest.trial_ledger import Trial, data_digest
 from agv2.backtest.walk_forward import Fold, portfolio_walk_forward, walk_forward
@@ -20,10 +23,19 @@ from agv2.utils.clock import Clock, SystemClock
 from agv2.utils.config import Override
 from agv2.utils.environment import load_environment
 
-__all__ = ["SMOKE_BARS", "RunPlan", "RunRequest", "least_training_bars", "make_plan"]
+__all__ = [
+    "SMOKE_BARS",
+    "SMOKE_TRAIN_FRAC",
+    "RunPlan",
+    "RunRequest",
+    "cut_folds",
+    "first_test_ns",
+    "least_training_bars",
+    "make_plan",
+]
 
 SMOKE_BARS = 3000
-_SMOKE_TRAIN_FRAC = 0.85
+SMOKE_TRAIN_FRAC = 0.85
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +54,8 @@ class RunRequest:
     quiet: bool = False
     accept_defects: bool = False
     """Run on files whose bars have errors, wherever that is possible, and say so in every result."""
+    workers: Workers | None = None
+    """Who trains and trades the folds; None: this process. It changes no result."""
     clock: Clock = field(default_factory=SystemClock)
     command: tuple[str, ...] = ()
 
@@ -61,6 +75,10 @@ class RunPlan:
     notes: tuple[str, ...]
     tracker: TrainingTracker | None = None
     """Where trainings are told to; None unless that is switched on."""
+    tuned: TunedRecord | None = None
+    """Where the settings come from, if a study chose them."""
+    erased: Erasure = NOTHING_ERASED
+    """What encoder and policy do without; nothing, but for an ablation."""
 
     def blocks_of(self, folds: Sequence[Fold]) -> tuple[TrainingBlock, ...]:
         """The blocks in which the head predictions of these training bars are cross-fitted; none where that is off.
@@ -81,24 +99,35 @@ class RunPlan:
         return self.settings.backtest.initial_equity / len(self.markets)
 
 
-def make_plan(request: RunRequest) -> RunPlan:
+def make_plan(request: RunRequest, *, again: bool = False) -> RunPlan:
     """Check every input; nothing is written yet.
 
+    Args:
+        request: what the user asked for.
+        again: the plan of a finished run, to look into it: its profile is taken as it is, and nobody is told.
+
     Raises:
-        ConfigError: a setting is wrong, or the tracking server that the environment names does not answer.
+        ConfigError: a setting is wrong or was tuned on bars of the tests, or the tracking server that the environment
+            names does not answer.
         DataError: a file cannot be used or has errors that were not accepted, or there are too few bars for the folds.
     """
     settings = load_settings(request.config_dir, request.overrides)
-    tracker = open_tracker(load_environment(), request.clock)
+    tuned = read_tuned_record(request.config_dir)
+    tracker = None if again else open_tracker(load_environment(), request.clock)
     require_known_symbols(request.overrides, request.symbols or [symbol_of(path) for path in request.bars])
-    smoke = os.environ.get("AGV2_SMOKE") == "1"
+    from_environment = not again and os.environ.get("AGV2_SMOKE") == "1"
+    smoke = from_environment or request.profile == "smoke"
     profile_name = "smoke" if smoke else request.profile
     profile = settings.backtest.profiles[profile_name]  # type: ignore[index]  # one of the five names
     most_bars = SMOKE_BARS if smoke else None
     markets = prepare_markets(request.bars, request.symbols, settings, most_bars, accept_defects=request.accept_defects)
-    folds = _cut_folds(markets, settings, profile.folds, _SMOKE_TRAIN_FRAC if smoke else None)
+    folds = cut_folds(markets, settings, profile.folds, SMOKE_TRAIN_FRAC if smoke else None)
+    if tuned is not None:
+        tuned.require_before(first_test_ns(markets, folds), request.config_dir)
     known = tuple(as_known_after(market, settings, own[0].test_lo) for market, own in zip(markets, folds, strict=True))
     notes = [note for market in known for note in market.notes]
+    if tuned is not None:
+        notes.append(tuned.note)
     if smoke:
         notes.append(f"AGV2_SMOKE=1: at most {SMOKE_BARS} bars, one fold and a few updates; nothing here is a result")
     if not settings.encoder.exact_in_one_pass:
@@ -113,8 +142,18 @@ def make_plan(request: RunRequest) -> RunPlan:
         config_digest=settings.digest([market.bars.symbol for market in known], profile_name),
         seed=request.seed,
     )
-    plan = RunPlan(request, settings, profile_name, profile, known, folds, trial, tuple(notes), tracker)
+    plan = RunPlan(request, settings, profile_name, profile, known, folds, trial, tuple(notes), tracker, tuned)
     return replace(plan, notes=(*notes, *_cross_fit_notes(plan)))
+
+
+def first_test_ns(markets: Sequence[PreparedMarket], folds: Sequence[Sequence[Fold]]) -> int:
+    """Open of the first test bar of the whole walk-forward, of any symbol.
+
+    Args:
+        markets: prepared markets.
+        folds: of each, in order.
+    """
+    return min(int(market.bars.ts_ns[own[0].test_lo]) for market, own in zip(markets, folds, strict=True))
 
 
 def _cross_fit_notes(plan: RunPlan) -> list[str]:
@@ -132,10 +171,23 @@ def _cross_fit_notes(plan: RunPlan) -> list[str]:
     return [f"{where}: {in_sample}; too few bars to cross-fit them in {profile.cross_fit_blocks} blocks, give more"]
 
 
-def _cut_folds(
+def cut_folds(
     markets: Sequence[PreparedMarket], settings: Settings, n_folds: int, train_frac: float | None
 ) -> tuple[tuple[Fold, ...], ...]:
-    """Per symbol its folds; `train_frac` stands in for the setting."""
+    """The folds of a walk-forward.
+
+    Args:
+        markets: prepared markets.
+        settings: windows, horizons and embargo.
+        n_folds: test folds.
+        train_frac: stands in for the setting `backtest.first_train_frac`; None: that.
+
+    Returns:
+        Per symbol its folds.
+
+    Raises:
+        DataError: too few bars; names the file.
+    """
     rules = functools.partial(
         portfolio_walk_forward,
         n_folds=n_folds,

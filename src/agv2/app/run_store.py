@@ -2,6 +2,8 @@
 
 import json
 import os
+import shutil
+import uuid
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -10,11 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import filelock
+import polars as pl
 import torch
 
 from agv2.app.fold_training import FoldEncoder
 from agv2.backtest.atomic_files import write_atomically
 from agv2.backtest.run_files import RunRows, read_run_rows, write_run_rows
+from agv2.backtest.saliency import read_saliency, write_saliency
 from agv2.core.arrays import FloatArray
 from agv2.core.errors import ConfigError
 from agv2.models.array_bytes import arrays_from, npz_bytes
@@ -24,7 +28,7 @@ from agv2.models.policy import PolicyNetwork
 from agv2.models.pretraining import PretrainedEncoder
 from agv2.risk.kelly import EdgeEstimate
 
-__all__ = ["STATE", "RunStore", "require_fresh_directory"]
+__all__ = ["STATE", "RunStore", "UnfinishedWork", "require_fresh_directory"]
 
 STATE = "folds/state.json"
 """File of a run's directory that says which run it is."""
@@ -50,6 +54,28 @@ def require_fresh_directory(out: Path, resume: bool) -> None:
     elif out.is_dir() and any(out.iterdir()):
         hint = "add --resume to continue it" if (out / STATE).is_file() else "name a new or empty one"
         raise ConfigError(f"--out {out}: the directory is not empty; {hint}")
+
+
+@dataclass(frozen=True, slots=True)
+class UnfinishedWork:
+    """Directory for what an interrupted stage goes on from, told apart from one of the same name on another machine."""
+
+    path: Path
+    mark: Path
+    """File of the run's directory."""
+    name: str
+    """What is written in it."""
+
+    def here(self) -> Path | None:
+        """The directory, where this machine sees the run's; None elsewhere: there a stage is done in one go."""
+        try:
+            return self.path if self.mark.read_text(encoding="utf-8") == self.name else None
+        except OSError:
+            return None
+
+    def remove(self) -> None:
+        """The stage is finished."""
+        shutil.rmtree(self.path, ignore_errors=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +153,20 @@ class RunStore:
         path.mkdir(parents=True, exist_ok=True)
         return path
 
+    def unfinished(self, fold: str, work: str) -> UnfinishedWork:
+        """Where a stage of a fold keeps what it has reached, whichever process does it.
+
+        Args:
+            fold: its key.
+            work: such as `encoder`.
+        """
+        mark = (self.out / "folds" / ".name").resolve()
+        if not mark.is_file():
+            mark.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(mark, uuid.uuid4().hex)
+        path = self.folder(fold).resolve() / f"{work}_unfinished"
+        return UnfinishedWork(path, mark, mark.read_text(encoding="utf-8"))
+
     def save_encoder(self, fold: str, encoder: FoldEncoder) -> None:
         """Keep normaliser, weights, scores and training log of a fold's encoder."""
         folder, found = self.folder(fold), encoder.pretrained
@@ -194,6 +234,17 @@ class RunStore:
         """What a fold's quantile head expected, if it is known."""
         path = self.folder(fold) / "predicted_moves.npz"
         return _load_arrays(path) if path.is_file() else None
+
+    def save_saliency(self, fold: str, saliency: pl.DataFrame) -> Path:
+        """Keep what the entries of a fold came from, and say where."""
+        path = self.folder(fold) / "saliency.parquet"
+        write_saliency(saliency, path)
+        return path
+
+    def load_saliency(self, fold: str) -> pl.DataFrame | None:
+        """What the entries of a fold came from, if it is known."""
+        path = self.folder(fold) / "saliency.parquet"
+        return read_saliency(path) if path.is_file() else None
 
     def save_rows(self, fold: str, rows: RunRows) -> None:
         """Keep a fold's out-of-sample account."""

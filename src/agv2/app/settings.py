@@ -2,8 +2,9 @@
 
 import difflib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel
 
@@ -11,6 +12,7 @@ from agv2.backtest.config import BacktestConfig
 from agv2.core.errors import ConfigError
 from agv2.data.config import MarketsConfig
 from agv2.data.quality.config import QualityConfig
+from agv2.deploy.guards_config import GuardsConfig
 from agv2.features.labels.bar_labels import LABEL_HORIZON
 from agv2.models.config import EncoderConfig
 from agv2.risk.config import RiskConfig
@@ -18,7 +20,18 @@ from agv2.rl.config import PolicyConfig
 from agv2.sim.config import CostsConfig
 from agv2.utils.config import Override, config_digest, load_config, save_config
 
-__all__ = ["Settings", "load_settings", "require_known_symbols"]
+__all__ = ["Settings", "changed_settings", "load_settings", "require_known_symbols"]
+
+_MODELS: dict[str, type[Any]] = {
+    "markets": MarketsConfig,
+    "costs": CostsConfig,
+    "encoder": EncoderConfig,
+    "rl_policy": PolicyConfig,
+    "risk": RiskConfig,
+    "backtest": BacktestConfig,
+    "quality": QualityConfig,
+    "guards": GuardsConfig,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +45,7 @@ class Settings:
     risk: RiskConfig
     backtest: BacktestConfig
     quality: QualityConfig
+    guards: GuardsConfig
 
     @property
     def label_reach(self) -> int:
@@ -48,6 +62,7 @@ class Settings:
             "risk": self.risk,
             "backtest": self.backtest,
             "quality": self.quality,
+            "guards": self.guards,
         }
 
     def digest(self, symbols: Sequence[str], profile: str) -> str:
@@ -57,11 +72,12 @@ class Settings:
             symbols: of the run, in any order.
             profile: name of the run profile.
         """
-        used: dict[str, BaseModel] = {
+        own = self.backtest.profiles[profile]  # type: ignore[index]  # one of the five names
+        used: dict[str, BaseModel | dict[str, object]] = {
             "encoder": self.encoder.in_effect,
             "rl_policy": self.rl_policy.in_effect,
             "risk": self.risk.active,
-            "profile": self.backtest.profiles[profile],  # type: ignore[index]  # one of the five names
+            "profile": own.model_dump(exclude={"robustness"}),
             "backtest": self.backtest.model_copy(update={"profiles": {}}),
         }
         for place, symbol in enumerate(sorted(symbols)):
@@ -100,14 +116,28 @@ def load_settings(directory: Path | None, overrides: Sequence[Override]) -> Sett
     """Read the files: shipped, then from `directory`, then `overrides`.
 
     Raises:
-        ConfigError: a file, key or value is wrong.
+        ConfigError: a file, key or value is wrong, or an override is for a file that is no setting of a run.
     """
-    return Settings(
-        markets=load_config(MarketsConfig, "markets", directory, overrides),
-        costs=load_config(CostsConfig, "costs", directory, overrides),
-        encoder=load_config(EncoderConfig, "encoder", directory, overrides),
-        rl_policy=load_config(PolicyConfig, "rl_policy", directory, overrides),
-        risk=load_config(RiskConfig, "risk", directory, overrides),
-        backtest=load_config(BacktestConfig, "backtest", directory, overrides),
-        quality=load_config(QualityConfig, "quality", directory, overrides),
-    )
+    for override in overrides:
+        if override.file not in _MODELS:
+            raise ConfigError(f"{override.text}: {override.file}.yaml holds no setting of a run")
+    return Settings(**{name: load_config(model, name, directory, overrides) for name, model in _MODELS.items()})
+
+
+def changed_settings(
+    settings: Settings, directory: Path | None, overrides: Sequence[Override], changes: Sequence[Override]
+) -> Settings:
+    """The settings with `changes` laid over them; only files that these name are read again.
+
+    Args:
+        settings: of `directory` and `overrides`.
+        directory: as for `load_settings`.
+        overrides: as for `load_settings`.
+        changes: laid over them.
+
+    Raises:
+        ConfigError: a key or value is wrong.
+    """
+    files = dict.fromkeys(change.file for change in changes)
+    read = {name: load_config(_MODELS[name], name, directory, [*overrides, *changes]) for name in files}
+    return replace(settings, **read)

@@ -11,6 +11,7 @@ import socket
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -18,7 +19,7 @@ from agv2.core.errors import ConfigError
 from agv2.models.pretraining import PretrainedEncoder
 from agv2.models.training_log import Progress, TrainingLook
 from agv2.utils.clock import Clock
-from agv2.utils.environment import Environment
+from agv2.utils.environment import Environment, load_environment
 from agv2.utils.logging_config import hide_secrets
 
 __all__ = ["POLICY_EXPERIMENT", "TrackedTraining", "TrainingTracker", "open_tracker", "tracked_training"]
@@ -46,6 +47,20 @@ class TrainingTracker:
     """`mlflow.MlflowClient`: untyped, because the package is an extra."""
     experiment_id: str
     clock: Clock
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """In another process: by the key that its own environment has, which may be that of another machine."""
+        return _opened_again, (self.experiment_id, self.clock)
+
+
+class _Away:
+    """Stands in for a client that cannot be had; whoever is told nothing notes why."""
+
+    def __init__(self, reason: str) -> None:
+        self._reason = reason
+
+    def __getattr__(self, name: str) -> Any:
+        raise ConnectionError(self._reason)
 
 
 @dataclass(slots=True)
@@ -98,6 +113,12 @@ class TrackedTraining:
     def facts(self, facts: Mapping[str, float], step: int) -> None:
         """Tell what is known of a trained policy."""
         self._log(facts, step)
+
+    def file(self, path: Path) -> None:
+        """Keep a file with the run."""
+        if self.run_id is not None:
+            run_id = self.run_id
+            self._carefully(lambda: self.tracker.client.log_artifact(run_id, str(path)))
 
     def end(self, status: str) -> None:
         """Close the run: `FINISHED`, `FAILED` or `KILLED`."""
@@ -185,13 +206,39 @@ def open_tracker(environment: Environment, clock: Clock, experiment: str = EXPER
         with _quietly():
             client = MlflowClient(tracking_uri=uri)
             found = client.get_experiment_by_name(experiment)
-            experiment_id = client.create_experiment(experiment) if found is None else found.experiment_id
+            experiment_id = _new_experiment(client, uri, experiment) if found is None else found.experiment_id
     except Exception as error:  # noqa: BLE001 - databases, HTTP and MLflow each have their own
         problem = _reason(error)
     else:
         return TrainingTracker(client, experiment_id, clock)
     # Outside the handler: an exception that hangs on another one drags its inputs into tracebacks.
     raise ConfigError(f"{_KEY}: {problem}; correct it, start the server, or unset the key to train without MLflow")
+
+
+def _opened_again(experiment_id: str, clock: Clock) -> TrainingTracker:
+    uri = load_environment().mlflow_tracking_uri
+    for name, value in _DEFAULTS.items():
+        os.environ.setdefault(name, value)
+    client: Any
+    try:
+        if uri is None:
+            raise ConnectionError(f"{_KEY} is not set for the worker")
+        from mlflow import MlflowClient
+
+        _require_reach(uri)
+        with _quietly():
+            client = MlflowClient(tracking_uri=uri)
+    except Exception as error:  # noqa: BLE001 - as in `open_tracker`; no training ends for it
+        client = _Away(_reason(error))
+    return TrainingTracker(client, experiment_id, clock)
+
+
+def _new_experiment(client: Any, uri: str, name: str) -> str:
+    """Of a database file the files of runs lie beside it, not wherever the process happens to be."""
+    scheme, _, file = uri.partition(":///")
+    beside = (Path(file).resolve().parent / "mlartifacts").as_uri() if scheme == "sqlite" else None
+    experiment_id: str = client.create_experiment(name, artifact_location=beside)
+    return experiment_id
 
 
 def _require_reach(uri: str) -> None:

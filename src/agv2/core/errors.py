@@ -6,6 +6,7 @@ AGV2Error
 │   ├── ShapeError             arrays that belong together differ in length
 │   └── LeakError              a value moved when only its future changed
 ├── StreamError            a person: the server of live events cannot be used
+├── StateError             a person: what must outlive a restart is unreachable, lost, or another's
 ├── BundleError            a person: a model bundle is incomplete or was altered
 ├── VenueError             the executor: the venue did not do what was asked
 │   ├── RetryableVenueError    nothing was carried out; asking again is harmless and may work
@@ -25,6 +26,7 @@ __all__ = [
     "LeakError",
     "RetryableVenueError",
     "ShapeError",
+    "StateError",
     "StreamError",
     "VenueError",
 ]
@@ -52,6 +54,10 @@ class LeakError(DataError):
 
 class StreamError(AGV2Error):
     """Live events cannot be published or followed: the server is away, refuses, or holds something else."""
+
+
+class StateError(AGV2Error):
+    """What must outlive a restart cannot be read or written, was lost, or belongs to another process."""
 
 
 class BundleError(AGV2Error):

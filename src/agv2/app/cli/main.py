@@ -3,7 +3,6 @@
 Modules here import nothing heavy at the top: `agv2 --help` answers before numpy would have loaded.
 """
 
-import importlib.metadata
 import os
 import sys
 import tempfile
@@ -13,7 +12,29 @@ from typing import Annotated
 
 import typer
 
-from agv2.app.cli import compare, demo, leakcheck, report, run, truth
+from agv2.app.cli import (
+    audit,
+    compare,
+    demo,
+    doctor,
+    drift,
+    explain,
+    halt,
+    init,
+    journal,
+    leakcheck,
+    live,
+    paper,
+    replay,
+    report,
+    robustness,
+    run,
+    serve,
+    token,
+    truth,
+    tune,
+    watchdog,
+)
 from agv2.app.cli.data import group as data
 from agv2.app.cli.features import group as features
 from agv2.app.cli.options import spread_values
@@ -24,6 +45,9 @@ __all__ = ["main"]
 
 _FAILED = 1
 _INTERRUPTED = 130  # as shells report an interrupt
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+"""Read by numerical libraries as they are loaded. How many threads add decides in which order, and so the last bits:
+with one, a result does not depend on how many processors a machine, or a worker, has."""
 
 app = typer.Typer(
     name="agv2",
@@ -34,18 +58,37 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command(name="demo")(demo.demo)
+app.command(name="init")(init.init)
+app.command(name="doctor")(doctor.doctor)
 app.command(name="run")(run.run)
+app.command(name="paper")(paper.paper)
+app.command(name="live")(live.live)
+app.command(name="kill")(halt.kill)
+app.command(name="flatten")(halt.flatten)
+app.command(name="rearm")(halt.rearm)
+app.command(name="replay")(replay.replay)
 app.command(name="compare")(compare.compare)
 app.command(name="report")(report.report)
 app.command(name="leakcheck")(leakcheck.leakcheck)
 app.command(name="truth")(truth.truth)
+app.command(name="tune")(tune.tune)
+app.command(name="drift")(drift.drift)
+app.command(name="watchdog")(watchdog.watchdog)
+app.command(name="explain")(explain.explain)
+app.command(name="serve")(serve.serve)
+app.command(name="robustness")(robustness.robustness)
 app.add_typer(data.app, name="data")
 app.add_typer(features.app, name="features")
 app.add_typer(train.app, name="train")
+app.add_typer(journal.app, name="journal")
+app.add_typer(token.app, name="token")
+app.add_typer(audit.app, name="audit")
 
 
 def _print_version(wanted: bool) -> None:
     if wanted:
+        import importlib.metadata  # a third of the time that `--help` takes
+
         typer.echo(f"agv2 {importlib.metadata.version('agv2')}")
         raise typer.Exit()
 
@@ -69,7 +112,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         SystemExit: always; 0 ok, 1 error, 2 usage, 130 interrupted.
     """
     words = list(sys.argv[1:] if argv is None else argv)
-    if words[:1] in (["run"], ["leakcheck"], ["train"]) or words[:2] == ["features", "export"]:
+    for name in _THREADS:
+        os.environ.setdefault(name, "1")
+    if words[:1] in (["run"], ["leakcheck"], ["train"], ["tune"]) or words[:2] == ["features", "export"]:
         words = spread_values(words, "--bars", "--symbol")
     try:
         app(words, prog_name="agv2")
@@ -77,7 +122,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         _fail(str(error), error)
     except SystemExit as leaving:
         if leaving.code == _INTERRUPTED:
-            hint = "; continue with the same command and --resume" if words[:1] in (["run"], ["train"]) else ""
+            resumable = words[:1] in (["run"], ["train"])
+            hint = "; continue with the same command and --resume" if resumable else ""
+            hint = "; continue with the same command" if words[:1] == ["tune"] else hint
             sys.stderr.write(f"agv2: interrupted{hint}\n")
         raise
     except Exception as error:  # noqa: BLE001 - the last door: a person gets a line, not a stack

@@ -9,7 +9,7 @@ import typer
 if TYPE_CHECKING:  # pydantic is not needed to print a help text
     from agv2.utils.config import Override
 
-__all__ = ["ConfigOption", "SetOption", "SymbolsOption", "parse_overrides", "spread_values"]
+__all__ = ["ConfigOption", "SetOption", "SymbolsOption", "WorkersOption", "parse_overrides", "spread_values"]
 
 ConfigOption = Annotated[
     Path | None,
@@ -22,6 +22,12 @@ SetOption = Annotated[
 SymbolsOption = Annotated[
     list[str] | None,
     typer.Option("--symbol", metavar="NAME...", help="One a file, in order; else the file name up to the first _."),
+]
+WorkersOption = Annotated[
+    str | None,
+    typer.Option(
+        "--workers", metavar="WHERE", help="local[:N] processes, or ray://HOST:PORT; same results. Default: this one."
+    ),
 ]
 
 

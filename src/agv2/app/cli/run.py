@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from agv2.app.cli.options import ConfigOption, SetOption, SymbolsOption, parse_overrides
+from agv2.app.cli.options import ConfigOption, SetOption, SymbolsOption, WorkersOption, parse_overrides
 
 __all__ = ["run"]
 
@@ -28,6 +28,7 @@ def run(
     accept_defects: Annotated[
         bool, typer.Option("--accept-defects", help="Run on bars with errors; every result says so.")
     ] = False,
+    workers: WorkersOption = None,
     config: ConfigOption = None,
     overrides: SetOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print summary.json to standard output when done.")] = False,
@@ -39,6 +40,7 @@ def run(
     settings = parse_overrides(config, overrides)
     from agv2.app.run import run as start
     from agv2.app.run_plan import RunRequest
+    from agv2.app.workers.opening import parse_workers
 
     outcome = start(
         RunRequest(
@@ -49,6 +51,7 @@ def run(
             seed=seed,
             resume=resume,
             accept_defects=accept_defects,
+            workers=parse_workers(workers),
             config_dir=config,
             overrides=settings,
             command=("agv2", *sys.argv[1:]),
@@ -58,4 +61,5 @@ def run(
         typer.echo((outcome.out / "summary.json").read_text(encoding="utf-8"), nl=False)
     else:
         typer.echo(outcome.verdict_text)
+        typer.echo(f"trials counted on these bars: {outcome.n_trials:,}")
         typer.echo(f"report: {outcome.report}")

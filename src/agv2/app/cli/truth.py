@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from agv2.app.cli.options import ConfigOption, SetOption, parse_overrides
+from agv2.app.cli.options import ConfigOption, SetOption, WorkersOption, parse_overrides
 
 __all__ = ["truth"]
 
@@ -20,6 +20,7 @@ def truth(
         list[str] | None, typer.Option("--kind", metavar="NAME", help="Only this kind of market; may be repeated.")
     ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of the first market; the others count on.")] = 7,
+    workers: WorkersOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the rates as JSON.")] = False,
     config: ConfigOption = None,
     overrides: SetOption = None,
@@ -35,12 +36,13 @@ def truth(
     from agv2.app.settings import load_settings
     from agv2.app.truth.page import truth_page
     from agv2.app.truth.study import cells_named, run_study
+    from agv2.app.workers.opening import parse_workers
     from agv2.backtest.atomic_files import write_atomically
 
     cells = cells_named(kind or [])
     settings = load_settings(config, layers)
     with study_progress() as report:
-        study = run_study(out, cells, markets, bars, seed, settings, report)
+        study = run_study(out, cells, markets, bars, seed, settings, report, parse_workers(workers))
     import json
 
     text = json.dumps(study.as_json(), indent=1, allow_nan=False)

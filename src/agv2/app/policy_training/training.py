@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agv2.app.baseline_accounts import baseline_rows
+from agv2.app.bundle_reference import live_reference
 from agv2.app.encoder_stages import cross_fit_stage, encoder_stage, encoder_works
 from agv2.app.encoder_store import plain_name
 from agv2.app.fold_tapes import policy_tapes, traded_rows, unseen_tapes
@@ -26,6 +27,8 @@ from agv2.app.progress import RunProgress, StageWork, waiting
 from agv2.app.results import write_bundle
 from agv2.app.run_log import job_log
 from agv2.app.run_store import RunStore, require_fresh_directory
+from agv2.app.workers.in_process import InProcessPool
+from agv2.app.workers.tasks import Known, Pending
 from agv2.backtest.atomic_files import write_atomically
 from agv2.backtest.baselines import BASELINES
 from agv2.backtest.evaluation import evaluate
@@ -110,11 +113,15 @@ def _stages(plan: PolicyPlan) -> list[StageWork]:
 
 
 def _trained_and_tested(plan: PolicyPlan, out: Path, store: RunStore, progress: RunProgress) -> PolicyReport:
+    pool = InProcessPool(plan.run, progress)
+    begun: Pending[FoldEncoder]
     if plan.stored is not None:
-        encoder = plan.stored.encoder
+        begun = Known(plan.stored.encoder)
     else:
-        encoder = encoder_stage(plan.run, store, progress, _NAME, FOLD, plan.folds)
-    others, _ = cross_fit_stage(plan.run, store, progress, _NAME, FOLD, plan.folds, encoder)
+        begun = encoder_stage(plan.run, store, pool, progress, _NAME, FOLD, plan.folds)
+    blocks, losses = cross_fit_stage(plan.run, store, pool, progress, _NAME, FOLD, plan.folds, begun)
+    encoder, others = begun.result(), [each.result() for each in blocks]
+    losses.result()
 
     @functools.cache
     def tapes() -> list[MarketTape]:
@@ -127,7 +134,8 @@ def _trained_and_tested(plan: PolicyPlan, out: Path, store: RunStore, progress: 
         edge = fold_edge(plan.run, tapes(), plan.folds, together, progress.update) if share > 0.0 else None
         each, ensemble, baselines = _tested(plan, encoder, kept, together, edge, progress)
     with progress.stage("bundle"):
-        write_bundle(plan.run, out / "bundle", encoder, together, "the bars before those held out", edge)
+        trained_on = "the bars before those held out"
+        write_bundle(plan.run, out / "bundle", encoder, together, trained_on, edge, live_reference(plan.run))
     store.add_seconds(progress.seconds)
     return PolicyReport(
         spans=tuple(_spans(plan)),

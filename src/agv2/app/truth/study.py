@@ -1,13 +1,18 @@
 """A study of many markets whose truth is known: run, gone on with, and summed up."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import structlog
+
 from agv2.app.settings import Settings
 from agv2.app.truth.markets import CELLS, SYMBOLS, TruthCell, TruthTrial, truth_trial
+from agv2.app.workers.opening import Workers, task_pool
+from agv2.app.workers.tasks import AtWork, Task, Workplace
 from agv2.backtest.rule_rates import Rate
 from agv2.backtest.verdict import LEVELS, NO_EVIDENCE, STRONG_EVIDENCE
 from agv2.core.errors import ConfigError, DataError
@@ -79,6 +84,7 @@ def run_study(
     seed: int,
     settings: Settings,
     report: Callable[[int, int, str], None],
+    workers: Workers | None = None,
 ) -> TruthStudy:
     """Try the verdict on `n_markets` markets of each kind; what `out` already holds is not tried again.
 
@@ -90,6 +96,7 @@ def run_study(
         seed: of the first market; the others count on from it, so another study is `n_markets` seeds away.
         settings: markets, costs, limits.
         report: told markets done, markets in all, and which kind is next.
+        workers: who tries them; None: this process. The rates are the same, only lines may come in another order.
 
     Raises:
         ConfigError: `out` holds a study of other settings, bars or seed.
@@ -100,14 +107,57 @@ def run_study(
     done = {(trial.cell, trial.seed): trial for trial in read_trials(out)}
     wanted = [(cell, seed + number) for number in range(n_markets) for cell in cells]
     left = [one for one in wanted if (one[0].name, one[1]) not in done]
-    for number, (cell, own) in enumerate(left):
-        report(len(wanted) - len(left) + number, len(wanted), cell.name)
-        trial = truth_trial(cell, SYMBOLS[own % len(SYMBOLS)], own, n_bars, settings)
+    shown = _Shown(report, len(wanted) - len(left), len(wanted))
+
+    def keep(trial: TruthTrial) -> None:
         with (out / TRIALS).open("a", encoding="utf-8") as stream:
             stream.write(json.dumps(trial._asdict(), allow_nan=False) + "\n")
-        done[cell.name, own] = trial
+        done[trial.cell, trial.seed] = trial
+
+    with task_pool(workers, settings, shown) as pool:
+        tasks = [Task(f"{cell.name}, {own}", _try_market, (cell, own, n_bars), keep) for cell, own in left]
+        for pending in [pool.begin(task) for task in tasks]:
+            pending.result()
     report(len(wanted), len(wanted), "")
     return summed_up(list(done.values()), n_bars, seed)
+
+
+def _try_market(place: Workplace[Settings], cell: TruthCell, seed: int, n_bars: int) -> TruthTrial:
+    """Task: one market."""
+    return truth_trial(cell, SYMBOLS[seed % len(SYMBOLS)], seed, n_bars, place.shared)
+
+
+class _Shown:
+    """Markets counted on the one line of a study."""
+
+    def __init__(self, report: Callable[[int, int, str], None], done: int, total: int) -> None:
+        self._report, self._done, self._total = report, done, total
+        self._said: tuple[int, str] | None = None
+
+    @contextmanager
+    def stage(self, label: str) -> Iterator[None]:
+        self._report(self._done, self._total, _kind(label))
+        yield
+        self._done += 1
+
+    def working(self, tasks: Mapping[str, AtWork]) -> None:
+        kinds = ", ".join(dict.fromkeys(_kind(label) for label in sorted(tasks)))
+        if self._said != (self._done, kinds):
+            self._said = self._done, kinds
+            self._report(self._done, self._total, kinds)
+
+    def finished(self, label: str, seconds: float) -> None:
+        self._done += 1
+
+    def update(self, fraction: float, detail: str = "") -> None:
+        """A market takes a second: how far it is does not matter."""
+
+    def note(self, text: str) -> None:
+        structlog.get_logger().warning(text)
+
+
+def _kind(label: str) -> str:
+    return label.rpartition(", ")[0]
 
 
 def read_trials(out: Path) -> list[TruthTrial]:

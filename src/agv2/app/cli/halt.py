@@ -1,0 +1,85 @@
+"""`agv2 kill`, `agv2 flatten` and `agv2 rearm`: stop trading from anywhere, and let it go on."""
+
+import getpass
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from agv2.app.cli.trading_options import JournalOption
+
+if TYPE_CHECKING:
+    from agv2.execution.kill_switch import KillSwitch
+
+__all__ = ["flatten", "kill", "rearm"]
+
+ReasonOption = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; it goes into the journal.")]
+
+
+def kill(journal: JournalOption = None, reason: ReasonOption = "agv2 kill") -> None:
+    """Open nothing more, in any trader of this machine or in one, until agv2 rearm. What is held keeps its stop.
+
+    Example: agv2 kill --reason 'news at 14:30'
+    """
+    for switch in _switches(journal):
+        state = switch.throw(reason, _who())
+        typer.echo(f"thrown: {state.journal or switch.path} ({state.reason})")
+
+
+def flatten(
+    journal: JournalOption = None,
+    reason: ReasonOption = "agv2 flatten",
+    wait_s: Annotated[float, typer.Option("--wait", metavar="S", min=0.0, help="Wait so long for it.")] = 30.0,
+) -> None:
+    """Close what is held and open nothing more, in any trader of this machine or in one, until agv2 rearm.
+
+    A running trader does it; where none runs, what is held at a venue is closed here, and the next start does the rest.
+
+    Example: agv2 flatten --reason 'enough for today'
+    """
+    from agv2.app.trading.flatten import flatten_journal
+
+    for switch in _switches(journal):
+        state = switch.throw(reason, _who(), flatten=True)
+        typer.echo(f"{state.journal or switch.path}: {flatten_journal(state.journal, wait_s)}")
+
+
+def rearm(
+    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why trading may go on; it is journalled.")],
+    journal: JournalOption = None,
+) -> None:
+    """Let halted traders open positions again: a person's decision.
+
+    Example: agv2 rearm --reason 'the feed is back, positions checked'
+    """
+    from agv2.core.errors import ConfigError
+
+    if not reason.strip():
+        raise ConfigError("--reason: say why trading may go on; it goes into the journal")
+    thrown = [switch for switch in _switches(journal) if switch.state().is_thrown]
+    for switch in thrown:
+        state = switch.rearm(reason, _who())
+        typer.echo(f"re-armed: {state.journal or switch.path}")
+    if not thrown:
+        typer.echo("no kill switch is thrown")
+
+
+def _switches(journal: str | None) -> "list[KillSwitch]":
+    from agv2.app.trading.places import kill_switch, kill_switches
+    from agv2.core.errors import ConfigError
+    from agv2.utils.clock import SystemClock
+    from agv2.utils.environment import load_environment
+
+    environment, clock = load_environment(), SystemClock()
+    if journal is not None:
+        return [kill_switch(environment, journal, clock)]
+    found = kill_switches(environment, clock)
+    if not found:
+        raise ConfigError(f"no trader has ever run under {environment.home}; name one with --journal FILE")
+    return found
+
+
+def _who() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container without a name for its user
+        return "a person"

@@ -1,0 +1,1 @@
+"""One trade explained, as one HTML page."""

@@ -1,0 +1,54 @@
+"""What a person asks of paper or live trading."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from agv2.utils.config import Override
+
+__all__ = ["TradingRequest"]
+
+
+@dataclass(frozen=True, slots=True)
+class TradingRequest:
+    """One start of a trader.
+
+    Attributes:
+        mode: whether money is at stake.
+        bundle: directory of the model.
+        symbol: what is traded; None: the bundle's only one.
+        timeframe: of the bars, such as `1h`; None: the bundle's.
+        broker: who fills: the simulated venue, or the one that the environment names.
+        feed: a Parquet file whose bars stand in for the venue's; None: the venue's.
+        speed: how many times faster than it happened a file is played; None: as fast as it goes.
+        first: open of the first bar of a file that is traded, nanoseconds UTC; None: the first that can be.
+        most_bars: of a file that are traded; None: all.
+        journal: a file or the address of a PostgreSQL database; None: the usual place.
+        clock: whose time says how old a bar is; None: the machine's, or for a file that of its bars.
+        account: id that the venue's account must have; None: whichever the environment names.
+        once: stop after one decision.
+        flatten_on_stop: close what is held when stopped.
+        capital: money in the simulated account.
+        config_dir: settings; None: those beside the bundle if it is of a run, else the shipped ones.
+        overrides: single settings.
+        override_gate: why the go-live gate is passed over; None: it is not.
+    """
+
+    mode: Literal["paper", "live"]
+    bundle: Path
+    symbol: str | None = None
+    timeframe: str | None = None
+    broker: Literal["sim", "venue"] = "sim"
+    feed: Path | None = None
+    speed: float | None = None
+    first: int | None = None
+    most_bars: int | None = None
+    journal: str | None = None
+    clock: Literal["system", "venue"] | None = None
+    account: str | None = None
+    once: bool = False
+    flatten_on_stop: bool = False
+    capital: float = 100_000.0
+    config_dir: Path | None = None
+    overrides: tuple[Override, ...] = ()
+    override_gate: str | None = None

@@ -1,0 +1,1 @@
+"""Hyper-parameter search that ends before the first test bar: the work behind `agv2 tune`."""
