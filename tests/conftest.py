@@ -1,11 +1,12 @@
 """What every test shares: one thread a process, and no quiet skips where they are forbidden."""
 
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 
 pytest_plugins = [
     "pytester",
@@ -38,6 +39,19 @@ def pytest_runtest_makereport() -> Generator[None, Any, Any]:
 @pytest.hookimpl(wrapper=True)
 def pytest_make_collect_report() -> Generator[None, Any, Any]:
     return _forbid_skip((yield))
+
+
+def _own_settings() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name.startswith("AGV2_")}
+
+
+@pytest.fixture(autouse=True)
+def _as_it_was() -> Iterator[None]:
+    """No test changes what the next one starts with: the log's stream and our settings in the environment."""
+    before = structlog.get_config(), _own_settings()
+    yield
+    structlog.configure(**before[0])
+    assert _own_settings() == before[1], "a test left settings behind"
 
 
 @pytest.fixture(scope="session")

@@ -5,9 +5,11 @@ import os
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from multiprocessing import forkserver
 from multiprocessing.context import BaseContext
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 
@@ -154,9 +156,10 @@ class _Venue:
 
 def _context() -> BaseContext:
     # Each process is forked from a server that has loaded everything: a start takes milliseconds, its state is fresh.
-    os.environ.setdefault("AGV2_PLAIN_KERNELS", "1")
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["tests.chaos.processes"])
+    with patch.dict(os.environ, {"AGV2_PLAIN_KERNELS": "1"}):  # the server's alone: nothing to compile at its start
+        forkserver.ensure_running()
     return context
 
 

@@ -391,12 +391,15 @@ def test_a_writer_that_is_stopped_leaves_what_was_there(tmp_path: Path, error: t
 
 
 KILLED = """
-import os, signal, sys
+import os, signal, sys, time
 from pathlib import Path
 from tests.test_data.test_price_action_dataset import HEADER, N, batches, write_windows
 
 def dying():
     yield from list(batches())[:2]
+    given_up = time.monotonic() + 60.0
+    while not any(Path(sys.argv[1]).parent.iterdir()) and time.monotonic() < given_up:
+        time.sleep(0.01)  # rows are asked for before the file is opened
     print(sorted(each.name for each in Path(sys.argv[1]).parent.iterdir()), flush=True)
     os.kill(os.getpid(), signal.SIGKILL)
 

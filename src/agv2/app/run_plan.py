@@ -34,7 +34,7 @@ __all__ = [
     "make_plan",
 ]
 
-SMOKE_BARS = 3000
+SMOKE_BARS = 3200
 SMOKE_TRAIN_FRAC = 0.85
 
 
