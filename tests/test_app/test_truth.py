@@ -10,14 +10,18 @@ import typer
 from typer.testing import CliRunner, Result
 
 from agv2.app.cli.truth import truth
+from agv2.app.run_plan import RunRequest
 from agv2.app.settings import load_settings
 from agv2.app.truth import study as study_module
+from agv2.app.truth import whole_run
 from agv2.app.truth.markets import CELLS, TruthCell, TruthTrial, truth_trial
 from agv2.app.truth.page import headline, truth_page
 from agv2.app.truth.study import cells_named, read_trials, run_study, summed_up
+from agv2.app.truth.whole_run import whole_run_trial
 from agv2.backtest.rule_search import searched_sides
 from agv2.backtest.truth_rates import false_alarms
 from agv2.core.errors import ConfigError, DataError
+from agv2.data.bars_file import read_bars
 from tests.tapes import a_tape, costs, walk
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -50,8 +54,15 @@ def test_costs_and_drift_are_there_where_the_kind_says_so() -> None:
     free, dear = (truth_trial(by_name[name], "XAUUSD", 1, BARS, settings) for name in ("noise", "noise, costs"))
     assert free.sharpe is not None
     assert free != dear._replace(cell="noise")
-    assert {cell.name for cell in CELLS if cell.drifts} == {"drift"}
-    assert [cell.name for cell in CELLS if not cell.has_edge] == ["noise", "drift", "noise, costs"]
+    assert {cell.name for cell in CELLS if cell.drift_sharpe} == {"drift", "held"}
+    assert [cell.name for cell in CELLS if not cell.has_edge] == ["noise", "drift", "noise, costs", "held"]
+
+
+def test_who_holds_a_steep_rise_beats_a_flat_account_and_is_asked_for_more_than_that() -> None:
+    held = next(cell for cell in CELLS if cell.beside_hold)
+    trials = [truth_trial(held, "XAUUSD", seed, 6_000, load_settings(None, [])) for seed in (1, 2, 3)]
+    assert all(trial.dsr_flat is not None and trial.dsr_flat > 0.95 for trial in trials), trials
+    assert len({trial.dsr_hold for trial in trials if trial.dsr_hold is not None and trial.dsr_hold < 0.95}) == 3
 
 
 def test_a_rule_is_chosen_on_the_past_alone_and_finds_what_is_there() -> None:
@@ -98,6 +109,40 @@ def test_a_study_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: pytest.Mo
     assert len(read_trials(tmp_path)) == 4
     with pytest.raises(ConfigError, match="the study in it has other seed"):
         run_study(tmp_path, CELLS[:2], 2, BARS, 8, settings, lambda *_: None)
+
+
+@pytest.mark.slow
+def test_a_whole_run_is_a_trial(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("AGV2_SMOKE", "1")
+    monkeypatch.setenv("AGV2_HOME", str(tmp_path))
+    (cell,) = cells_named(["noise, whole"])
+    trial = whole_run_trial(cell, "XAUUSD", 5, BARS, load_settings(None, []))
+    assert (trial.cell, trial.symbol, trial.seed, trial.level) == ("noise, whole", "XAUUSD", 5, "no evidence")
+    assert trial.sharpe is not None
+
+
+@pytest.mark.parametrize(("name", "spread"), [("noise, whole", 0.0), ("noise, costs, whole", None)])
+def test_a_whole_run_is_given_the_market_its_costs_and_its_seed(
+    name: str, spread: float | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[RunRequest] = []
+
+    def judged(request: RunRequest) -> None:
+        asked.append(request)
+        settings = load_settings(request.config_dir, request.overrides)
+        usual = load_settings(None, []).costs.entry("XAUUSD")[0].half_spread_frac
+        assert settings.costs.entry("XAUUSD")[0].half_spread_frac == (usual if spread is None else spread)
+        assert len(read_bars(request.bars[0]).bars) == BARS
+        request.out.mkdir()
+        oos = {"sharpe": 1.5, "trades": 90, "trades_per_day": 1.5}
+        document = {"oos": oos, "significance": {"dsr": 0.97}, "verdict": "weak evidence"}
+        (request.out / "summary.json").write_text(json.dumps(document))
+
+    monkeypatch.setattr(whole_run, "run", judged)
+    (cell,) = cells_named([name])
+    trial = whole_run_trial(cell, "XAUUSD", 5, BARS, load_settings(None, []))
+    assert trial == TruthTrial(name, "XAUUSD", 5, "weak evidence", 1.5, 0.97, None, 60, 90)
+    assert (asked[0].seed, asked[0].profile) == (5, "quick")
 
 
 def test_rates_are_shares_with_their_intervals() -> None:

@@ -27,7 +27,9 @@ def truth(
 ) -> None:
     """Try the verdict on synthetic markets with and without an edge: false alarms, power, and how sure both are.
 
-    There are fifteen kinds, and a market takes about a second. What is done is kept: stop it, and go on with more.
+    There are sixteen kinds, and a market takes about a second. What is done is kept: stop it, and go on with more.
+    Three kinds more, such as "noise, whole", are tried where they are named: all of `agv2 run --profile quick`
+    trades them, which takes minutes a market.
 
     Example: agv2 truth --markets 20 --out runs/truth
     """

@@ -10,7 +10,8 @@ from typing import Any
 import structlog
 
 from agv2.app.settings import Settings
-from agv2.app.truth.markets import CELLS, SYMBOLS, TruthCell, TruthTrial, truth_trial
+from agv2.app.truth.markets import CELLS, SYMBOLS, WHOLE_CELLS, TruthCell, TruthTrial, truth_trial
+from agv2.app.truth.whole_run import whole_run_trial
 from agv2.app.workers.opening import Workers, task_pool
 from agv2.app.workers.tasks import AtWork, Task, Workplace
 from agv2.backtest.rule_rates import Rate
@@ -37,7 +38,7 @@ class CellRates:
 
 @dataclass(frozen=True, slots=True)
 class TruthStudy:
-    """All kinds that were tried, in the order of `CELLS`."""
+    """All kinds that were tried, in the order of `CELLS` and `WHOLE_CELLS`."""
 
     n_bars: int
     seed: int
@@ -64,12 +65,12 @@ class TruthStudy:
 
 
 def cells_named(names: Sequence[str]) -> tuple[TruthCell, ...]:
-    """The kinds of market by their names; all where none is named.
+    """The kinds of market by their names; all that take a second where none is named.
 
     Raises:
         ConfigError: an unknown name; lists those that there are.
     """
-    known = {cell.name: cell for cell in CELLS}
+    known = {cell.name: cell for cell in CELLS + WHOLE_CELLS}
     unknown = [name for name in names if name not in known]
     if unknown:
         raise ConfigError(f"--kind {unknown[0]!r} is unknown; there are: {'; '.join(known)}")
@@ -124,7 +125,8 @@ def run_study(
 
 def _try_market(place: Workplace[Settings], cell: TruthCell, seed: int, n_bars: int) -> TruthTrial:
     """Task: one market."""
-    return truth_trial(cell, SYMBOLS[seed % len(SYMBOLS)], seed, n_bars, place.shared)
+    trial = whole_run_trial if cell.whole else truth_trial
+    return trial(cell, SYMBOLS[seed % len(SYMBOLS)], seed, n_bars, place.shared)
 
 
 class _Shown:
@@ -188,7 +190,7 @@ def read_trials(out: Path) -> list[TruthTrial]:
 def summed_up(trials: Sequence[TruthTrial], n_bars: int, seed: int) -> TruthStudy:
     """Rates of every kind that was tried."""
     rates = []
-    for cell in CELLS:
+    for cell in CELLS + WHOLE_CELLS:
         own = [trial for trial in trials if trial.cell == cell.name]
         if own:
             seen = sum(trial.level != NO_EVIDENCE for trial in own)
