@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -31,6 +32,7 @@ ACCOUNT = "/trade/accounts/*"
 ORDERS = "/trade/accounts/*/orders"
 POSITION = "/trade/positions/*"
 TARGETS = (3.0, -2.0, 1.5, 0.0)
+_STARTING = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +160,8 @@ def _context() -> BaseContext:
     # Each process is forked from a server that has loaded everything: a start takes milliseconds, its state is fresh.
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["tests.chaos.processes"])
-    with patch.dict(os.environ, {"AGV2_PLAIN_KERNELS": "1"}):  # the server's alone: nothing to compile at its start
+    # Plain kernels for the server alone, which then has nothing to compile; schedules are carried out in threads.
+    with _STARTING, patch.dict(os.environ, {"AGV2_PLAIN_KERNELS": "1"}):
         forkserver.ensure_running()
     return context
 
