@@ -41,6 +41,17 @@ def pytest_make_collect_report() -> Generator[None, Any, Any]:
     return _forbid_skip((yield))
 
 
+_LONGEST = {
+    "test_readme.py", "test_run.py", "test_leakcheck.py", "test_notebooks.py", "test_training.py",
+    "test_page_commands.py",
+}  # fmt: skip
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The files that take minutes go first: at the end one process would be busy with them, the other idle."""
+    items.sort(key=lambda item: item.path.name not in _LONGEST)
+
+
 def _own_settings() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name.startswith("AGV2_")}
 

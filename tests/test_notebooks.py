@@ -39,8 +39,9 @@ def run(notebook: Path, out: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(words, capture_output=True, text=True, check=False)
 
 
-# The last one makes a whole run and asks it everything that `agv2 robustness` asks: minutes.
-EVERYDAY = [*NOTEBOOKS[:-1], pytest.param(NOTEBOOKS[-1], marks=pytest.mark.slow)]
+def everyday(n: int) -> list[Any]:
+    """The first `n` notebooks; the others are for the slow tests."""
+    return [*NOTEBOOKS[:n], *(pytest.param(notebook, marks=pytest.mark.slow) for notebook in NOTEBOOKS[n:])]
 
 
 def write_cells(path: Path, *sources: str) -> Path:
@@ -63,7 +64,7 @@ def test_all_are_there() -> None:
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("notebook", EVERYDAY, ids=ids)
+@pytest.mark.parametrize("notebook", everyday(4), ids=ids)  # the last makes a whole run and everything asked of it
 @pytest.mark.usefixtures("jupyter")
 def test_it_runs_on_synthetic_bars(notebook: Path, tmp_path: Path) -> None:
     result = run(notebook, tmp_path)
@@ -74,7 +75,7 @@ def test_it_runs_on_synthetic_bars(notebook: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("notebook", EVERYDAY, ids=ids)
+@pytest.mark.parametrize("notebook", everyday(2), ids=ids)  # the third and fourth train networks
 @pytest.mark.usefixtures("jupyter")
 def test_it_runs_on_a_file_of_a_market_that_nobody_described(notebook: Path, tmp_path: Path) -> None:
     bars = synthetic_bars("trend", 4500, 5, timeframe="15m", symbol="COIN")

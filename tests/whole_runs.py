@@ -44,9 +44,15 @@ def run_small(tmp_path_factory: pytest.TempPathFactory) -> RunSmall:
 
 
 @pytest.fixture(scope="session")
-def finished_run(run_small: RunSmall, market_files: dict[str, Path]) -> Path:
+def finished_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The project home whose ledger has counted `finished_run`."""
+    return tmp_path_factory.mktemp("finished_home")
+
+
+@pytest.fixture(scope="session")
+def finished_run(run_small: RunSmall, market_files: dict[str, Path], finished_home: Path) -> Path:
     """A finished run of one market; tests only read it."""
-    return run_small(market_files["TREND"])
+    return run_small(market_files["TREND"], home=finished_home)
 
 
 @pytest.fixture

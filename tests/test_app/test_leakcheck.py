@@ -32,6 +32,8 @@ from agv2.models.training_rows import TrainingSeries
 from agv2.utils.config import parse_override
 from tests.markets import UTC_DAYS, gappy_bars
 
+SEEDS = [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2, 3))]
+
 
 @pytest.fixture(scope="module")
 def settings() -> Settings:
@@ -89,9 +91,10 @@ def test_nothing_shipped_leaks_in_the_full_check(settings: Settings) -> None:
     assert seen["fitted encoder"] == seen["cross-fitted predictions"] == 5
 
 
+@pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("context", [0, 1])
 def test_a_coarse_bar_shown_one_bar_early_is_always_seen(
-    context: int, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    context: int, seed: int, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def one_bar_early(bars: Bars, timeframe: Timeframe, calendar: SessionCalendar) -> CoarseBars:
         view = coarse_bars(bars, timeframe, calendar)
@@ -100,11 +103,10 @@ def test_a_coarse_bar_shown_one_bar_early_is_always_seen(
         return view._replace(last_closed=np.append(view.last_closed[1:], view.last_closed[-1]))
 
     monkeypatch.setattr(feature_inputs, "coarse_bars", one_bar_early)
-    for seed in range(4):
-        bars = gappy_bars(2_003 + seed, "1h")
-        report = leakcheck(bars, settings, seed, quick=True)
-        coarse = context_timeframes(bars.timeframe)[context].name
-        assert any(column.endswith(f"@{coarse}") for column in report.stages[0].leaking_columns), seed
+    bars = gappy_bars(2_003 + seed, "1h")
+    report = leakcheck(bars, settings, seed, quick=True)
+    coarse = context_timeframes(bars.timeframe)[context].name
+    assert any(column.endswith(f"@{coarse}") for column in report.stages[0].leaking_columns)
 
 
 def _leaky_features(bars: Bars, calendar: SessionCalendar) -> FeatureMatrix:
@@ -194,7 +196,10 @@ def test_a_leak_stops_whoever_asks(settings: Settings, monkeypatch: pytest.Monke
         require_no_leak(gappy_bars(2_000, "5m"), settings, 7)
 
 
-def test_one_test_row_in_the_normaliser_is_always_seen(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("seed", SEEDS)
+def test_one_test_row_in_the_normaliser_is_always_seen(
+    seed: int, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def one_row_more(
         markets: Sequence[PreparedMarket], folds: Sequence[Fold], settings: Settings
     ) -> tuple[Normalizer, list[TrainingSeries]]:
@@ -203,9 +208,8 @@ def test_one_test_row_in_the_normaliser_is_always_seen(settings: Settings, monke
         return Normalizer.fit(markets[0].features.values[fold.train_lo : fold.test_lo + 1]), series
 
     monkeypatch.setattr(leakcheck_stages, "training_data", one_row_more)
-    for seed in range(4):
-        report = leakcheck(gappy_bars(2_000 + seed, "5m"), settings, seed, quick=True)
-        assert "normaliser" in {stage.name for stage in report.stages if stage.leaks}, seed
+    report = leakcheck(gappy_bars(2_000 + seed, "5m"), settings, seed, quick=True)
+    assert "normaliser" in {stage.name for stage in report.stages if stage.leaks}
 
 
 def test_what_a_run_uses_is_what_is_checked(settings: Settings) -> None:

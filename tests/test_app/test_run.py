@@ -109,20 +109,23 @@ def test_regime_probabilities_of_a_decision_sum_to_one(finished_run: Path) -> No
     assert (total - 1.0).abs().max() < 1e-5  # type: ignore[operator]  # of a float column
 
 
-def test_the_same_command_twice_gives_the_same_summary(
-    finished_run: Path, run_small: RunSmall, market_files: dict[str, Path]
+def test_the_same_command_twice_gives_the_same_and_is_one_trial(
+    finished_run: Path, finished_home: Path, run_small: RunSmall, market_files: dict[str, Path]
 ) -> None:
-    again = run_small(market_files["TREND"])
+    again = run_small(market_files["TREND"], home=finished_home)
     assert without_times(again) == without_times(finished_run)
     for name in ("fills", "equity", "decisions", "saliency"):
         ours, theirs = (pl.read_parquet(out / "oos" / f"{name}.parquet") for out in (finished_run, again))
         assert ours.equals(theirs), name
+    assert summary_of(again)["significance"]["n_trials"] == 1
 
 
-def test_another_seed_gives_another_result(
-    finished_run: Path, run_small: RunSmall, market_files: dict[str, Path]
+def test_another_seed_gives_another_result_and_is_another_trial(
+    finished_run: Path, finished_home: Path, run_small: RunSmall, market_files: dict[str, Path]
 ) -> None:
-    assert summary_of(run_small(market_files["TREND"], seed=8))["oos"] != summary_of(finished_run)["oos"]
+    other = summary_of(run_small(market_files["TREND"], seed=8, home=finished_home))
+    assert other["oos"] != summary_of(finished_run)["oos"]
+    assert other["significance"]["n_trials"] == 2
 
 
 @pytest.mark.parametrize(
@@ -204,16 +207,6 @@ def test_two_files_are_one_portfolio_that_adds_up(run_small: RunSmall, market_fi
     assert not math.isnan(summary["oos"]["max_drawdown"])
     checks = json.loads((out / "provenance.json").read_text(encoding="utf-8"))["leak_checks"]
     assert [check["symbol"] for check in checks] == sorted(market_files)
-
-
-def test_earlier_trials_are_counted_and_a_repeated_one_adds_nothing(
-    run_small: RunSmall, market_files: dict[str, Path], tmp_path: Path
-) -> None:
-    counts = [
-        summary_of(run_small(market_files["TREND"], seed=seed, home=tmp_path))["significance"]["n_trials"]
-        for seed in (1, 1, 2)
-    ]
-    assert counts == [1, 1, 2]
 
 
 def test_what_was_searched_for_leaks_is_in_the_provenance_and_the_report(finished_run: Path) -> None:

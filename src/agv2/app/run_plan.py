@@ -25,6 +25,7 @@ from agv2.utils.environment import load_environment
 
 __all__ = [
     "SMOKE_BARS",
+    "SMOKE_ENCODER",
     "SMOKE_TRAIN_FRAC",
     "RunPlan",
     "RunRequest",
@@ -36,6 +37,8 @@ __all__ = [
 
 SMOKE_BARS = 3200
 SMOKE_TRAIN_FRAC = 0.85
+SMOKE_ENCODER = (32, 16)
+"""Bars of its window and channels, at most: what a rehearsal trains is small enough to be exported in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +122,8 @@ def make_plan(request: RunRequest, *, again: bool = False) -> RunPlan:
     smoke = from_environment or request.profile == "smoke"
     profile_name = "smoke" if smoke else request.profile
     profile = settings.backtest.profiles[profile_name]  # type: ignore[index]  # one of the five names
+    if smoke:
+        settings = replace(settings, encoder=settings.encoder.shortened(*SMOKE_ENCODER))
     most_bars = SMOKE_BARS if smoke else None
     markets = prepare_markets(request.bars, request.symbols, settings, most_bars, accept_defects=request.accept_defects)
     folds = cut_folds(markets, settings, profile.folds, SMOKE_TRAIN_FRAC if smoke else None)

@@ -146,7 +146,7 @@ def test_no_policy_knows_a_bar_that_tests_it(
     require_same(weights(finished.out), weights(found.out))
 
 
-@pytest.mark.parametrize("overrides", [SMALL, (*SMALL, SAC)], ids=["ppo", "sac"])
+@pytest.mark.parametrize("overrides", [SMALL, pytest.param((*SMALL, SAC), marks=pytest.mark.slow)], ids=["ppo", "sac"])
 def test_a_policy_goes_on_within_its_training_to_the_same_bits(
     train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, overrides: Any
 ) -> None:

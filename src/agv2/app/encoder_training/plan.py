@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from agv2.app.encoder_report import SymbolSpan
+from agv2.app.run_plan import SMOKE_ENCODER
 from agv2.app.settings import Settings
 from agv2.app.training_tracking import TrainingTracker
 from agv2.core.arrays import BoolArray
@@ -22,7 +23,7 @@ from agv2.utils.config import Override
 __all__ = ["EncoderBudget", "EncoderPlan", "EncoderRequest", "budget_of", "known_targets", "require_teachable"]
 
 USUAL_SEEDS = 3
-_SMOKE_WINDOW, _SMOKE_CHANNELS, _SMOKE_VALIDATION = 32, 16, 0.4  # so that a thousand bars will do
+_SMOKE_VALIDATION = 0.4  # so that a thousand bars will do
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +130,7 @@ def budget_of(request: EncoderRequest, settings: Settings) -> tuple[EncoderBudge
     config = settings.encoder
     note = ""
     if smoke:
-        config = config.shortened(_SMOKE_WINDOW, _SMOKE_CHANNELS)
+        config = config.shortened(*SMOKE_ENCODER)
         config = config.model_copy(update={"validation_fraction": _SMOKE_VALIDATION})
         note = f"AGV2_SMOKE=1: {steps} steps of a network that reads {config.window} bars; nothing here is a result"
     seeds = tuple(range(request.seed, request.seed + n_seeds))
