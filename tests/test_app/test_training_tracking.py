@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import shutil
 import socket
 import sys
 from collections.abc import Mapping
@@ -41,9 +42,20 @@ def needs_mlflow() -> Any:
     return pytest.importorskip("mlflow", reason="needs mlflow: python bootstrap.py test --with mlflow")
 
 
-@pytest.fixture
-def tracker(tmp_path: Path) -> TrainingTracker:
+@pytest.fixture(scope="module")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database file with MLflow's tables: making them takes it seconds."""
+    path = tmp_path_factory.mktemp("mlflow") / "empty.db"
     needs_mlflow()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "environ", os.environ.copy())
+        open_tracker(environment(f"sqlite:///{path}"), CLOCK, experiment="another")
+    return path
+
+
+@pytest.fixture
+def tracker(tmp_path: Path, empty_database: Path) -> TrainingTracker:
+    shutil.copy(empty_database, tmp_path / "mlflow.db")
     found = open_tracker(environment(f"sqlite:///{tmp_path / 'mlflow.db'}"), CLOCK)
     assert found is not None
     return found
