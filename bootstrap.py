@@ -30,6 +30,7 @@ DISK_GB, CUDA_DISK_GB = 5, 12
 TORCH_GB, PACKAGES_GB = 0.7, 1.2
 EXTRAS_GB = {
     "dev": 0.5,
+    "docs": 0.1,
     "evidently": 0.2,
     "jupyterlab": 0.3,
     "mlflow": 0.3,
