@@ -133,7 +133,7 @@ def main(words=None, machine=None):
     machine = Machine() if machine is None else machine
     words = list(sys.argv[1:]) if words is None else words
     job_words = words[words.index("--") + 1 :] if "--" in words else []
-    options = _parse(words[: words.index("--")] if "--" in words else words)
+    options = parse(words[: words.index("--")] if "--" in words else words)
     try:
         python = prepare(machine, EXTRAS_OF_JOB[options.job] + options.extras)
         if not JOBS[options.job]:
@@ -275,8 +275,9 @@ def _with(extras):
     return " with %s" % ", ".join(extras) if extras else ""
 
 
-def _parse(words):
+def parse(words):
     # type: (list[str]) -> argparse.Namespace
+    """What the command line asks for; a wrong one ends the program with the usage."""
     parser = argparse.ArgumentParser(
         prog="python bootstrap.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from mkdocs.structure.files import Files
     from mkdocs.structure.pages import Page
 
-__all__ = ["on_files", "on_page_markdown", "with_site_links"]
+__all__ = ["FENCED", "on_files", "on_page_markdown", "with_site_links"]
 
 _ROOT = Path(__file__).resolve().parents[1]
 _RECORDS = "docs/adr"
@@ -28,7 +28,7 @@ _PAGES = {
 """What the repository keeps elsewhere than the site does, and where the site has it."""
 _SHOWN_BYTES = 200_000
 _LEXERS = {".json": "json", ".py": "python", ".sql": "sql", ".toml": "toml", ".yaml": "yaml", ".yml": "yaml"}
-_FENCED = re.compile(r"(^(?P<fence>```+).*?^(?P=fence)$)", re.DOTALL | re.MULTILINE)
+FENCED = re.compile(r"(^(?P<fence>```+).*?^(?P=fence)$)", re.DOTALL | re.MULTILINE)
 _LINK = re.compile(r"(?<=\]\()(?![a-z]+:|#)([^)#\s]+)")
 
 
@@ -37,9 +37,8 @@ def on_files(files: "Files", config: "MkDocsConfig") -> "Files":
     from mkdocs.structure.files import File, InclusionLevel
 
     for path, uri in _PAGES.items():
-        if path != "README.md":  # whose place index.md takes
-            text = _records() if path == _RECORDS else (_ROOT / path).read_text(encoding="utf-8")
-            files.append(File.generated(config, uri, content=text))
+        text = _records() if path == _RECORDS else (_ROOT / path).read_text(encoding="utf-8")
+        files.append(File.generated(config, uri, content=text))
     waiting = [path for file in files.documentation_pages() for path in _linked(file.content_string, file.src_uri)]
     done: set[str] = set()
     while waiting:
@@ -74,13 +73,13 @@ def with_site_links(markdown: str, uri: str) -> str:
     def on_site(link: re.Match[str]) -> str:
         return posixpath.relpath(_uri(_target(link[1], uri)), here or ".")
 
-    parts = _FENCED.split(markdown)  # text, a fenced block, its fence, text, …
+    parts = FENCED.split(markdown)  # text, a fenced block, its fence, text, …
     return "".join(_LINK.sub(on_site, part) if k % 3 == 0 else part for k, part in enumerate(parts) if k % 3 < 2)
 
 
 def _linked(markdown: str, uri: str) -> list[str]:
     """Paths within the repository that a page links to."""
-    return [_target(link, uri) for link in _LINK.findall(_FENCED.sub("", markdown))]
+    return [_target(link, uri) for link in _LINK.findall(FENCED.sub("", markdown))]
 
 
 def _target(link: str, uri: str) -> str:
@@ -88,7 +87,7 @@ def _target(link: str, uri: str) -> str:
     if uri.startswith("sources/"):
         page = uri.removeprefix("sources/").removesuffix(".md")
     else:
-        page = kept.get(uri, f"docs/{uri}") if uri != "index.md" else "docs/index.md"
+        page = kept.get(uri, f"docs/{uri}")
     base = page if page == _RECORDS else posixpath.dirname(page)
     return posixpath.normpath(posixpath.join(base, link))
 
