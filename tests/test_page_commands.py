@@ -108,12 +108,13 @@ def test_the_commands_of_the_guides_work_as_far_as_they_need_no_run(tmp_path: Pa
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(3000)
 def test_the_guides_work_from_the_first_command_to_the_last(tmp_path: Path) -> None:
     carry_out(tmp_path, with_runs=True)
     assert (tmp_path / "runs/gold/report.html").is_file()
     assert (tmp_path / "runs/gold/explained/trade_1.html").is_file()
     assert len(list((tmp_path / "home/journals").glob("paper_ETHUSD_1h*.sqlite"))) == 1
+    assert (tmp_path / "demo.sqlite").is_file()
     assert (tmp_path / "dear.html").is_file()
 
 
