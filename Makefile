@@ -6,7 +6,7 @@ BIN ?= .venv/bin/
 endif
 PYTHON = $(BIN)python
 
-.PHONY: check format lint types contracts test test-slow chaos parity bench docs demo notebooks pins
+.PHONY: check format lint types contracts test test-slow chaos parity bench docs pages site demo notebooks pins
 
 check: lint types contracts test
 
@@ -49,7 +49,17 @@ bench:
 # With a bundle of yours: python benchmarks/serve.py --bundle RUN/bundle --record
 
 docs:
-	$(PYTHON) -m pytest -q tests/test_docs.py tests/test_readme.py tests/test_surface.py
+	$(PYTHON) -m pytest -q tests/test_docs.py tests/test_site.py tests/test_page_commands.py tests/test_readme.py tests/test_surface.py
+
+# The documentation site, in site/. Needs the extra: python bootstrap.py install --with docs
+site: pages
+	NO_MKDOCS_2_WARNING=1 $(PYTHON) -m mkdocs build
+
+# Pages that are written from the sources.
+pages:
+	$(PYTHON) -m tools.cli_page
+	$(PYTHON) -m tools.metrics_page
+	$(PYTHON) -m tools.settings_page
 
 demo:
 	$(PYTHON) -m agv2.app.cli.main demo

@@ -30,6 +30,7 @@ DISK_GB, CUDA_DISK_GB = 5, 12
 TORCH_GB, PACKAGES_GB = 0.7, 1.2
 EXTRAS_GB = {
     "dev": 0.5,
+    "docs": 0.1,
     "evidently": 0.2,
     "jupyterlab": 0.3,
     "mlflow": 0.3,
@@ -132,7 +133,7 @@ def main(words=None, machine=None):
     machine = Machine() if machine is None else machine
     words = list(sys.argv[1:]) if words is None else words
     job_words = words[words.index("--") + 1 :] if "--" in words else []
-    options = _parse(words[: words.index("--")] if "--" in words else words)
+    options = parse(words[: words.index("--")] if "--" in words else words)
     try:
         python = prepare(machine, EXTRAS_OF_JOB[options.job] + options.extras)
         if not JOBS[options.job]:
@@ -274,8 +275,9 @@ def _with(extras):
     return " with %s" % ", ".join(extras) if extras else ""
 
 
-def _parse(words):
+def parse(words):
     # type: (list[str]) -> argparse.Namespace
+    """What the command line asks for; a wrong one ends the program with the usage."""
     parser = argparse.ArgumentParser(
         prog="python bootstrap.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -38,16 +38,21 @@ COMMANDS = console_commands(README)
 TEST_COMMAND = "python -m pytest -q -n 2"
 
 
-def run_smoke(words: list[str], directory: Path, login: Mapping[str, str] | None = None) -> None:
+def newcomers_environment(directory: Path, login: Mapping[str, str] | None = None) -> dict[str, str]:
+    """A home of its own, no servers but the venue of `login`, and every run a rehearsal."""
     servers = ("TL_", "DATABASE_URL", "REDIS_URL")  # a newcomer has none
     environment = {name: value for name, value in os.environ.items() if not name.startswith(servers)}
     environment |= login or {}
-    environment |= {
+    return environment | {
         "AGV2_SMOKE": "1",
         "AGV2_HOME": str(directory / "home"),
         "BROWSER": "true",  # the program of that name: opens nothing
         "COLUMNS": "100",
     }
+
+
+def run_smoke(words: list[str], directory: Path, login: Mapping[str, str] | None = None) -> None:
+    environment = newcomers_environment(directory, login)
     result = subprocess.run(words, cwd=directory, env=environment, capture_output=True, text=True, check=False)
     assert result.returncode == 0, f"{shlex.join(words)}\n{result.stdout}\n{result.stderr}"
 
@@ -64,15 +69,18 @@ def venue() -> Iterator[dict[str, str]]:
     bars = synthetic_bars("noise", 3000, 1, timeframe="1m", symbol="ETHUSD")
     year_2024_ns = 1_704_067_200_000_000_000
     bars = replace(bars, ts_ns=bars.ts_ns - bars.ts_ns[0] + year_2024_ns)
-    login = FakeLogin()
     with FakeTradeLocker([Listing("ETHUSD", bars)], clock=ReplayClock(int(bars.close_ns[-1]))) as fake:
-        yield {
-            "TL_ENVIRONMENT": fake.url,
-            "TL_EMAIL": login.email,
-            "TL_PASSWORD": login.password,
-            "TL_SERVER": login.server,
-            "TL_ACC_NUM": "1",
-        }
+        yield login_environment(fake.url, FakeLogin())
+
+
+def login_environment(address: str, login: FakeLogin) -> dict[str, str]:
+    return {
+        "TL_ENVIRONMENT": address,
+        "TL_EMAIL": login.email,
+        "TL_PASSWORD": login.password,
+        "TL_SERVER": login.server,
+        "TL_ACC_NUM": "1",
+    }
 
 
 def write_metatrader_export(path: Path) -> None:

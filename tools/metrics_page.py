@@ -4,9 +4,9 @@ Usage: python -m tools.metrics_page [--check]
 """
 
 import sys
-from pathlib import Path
 
 from agv2.deploy.metrics import ServiceMetrics
+from tools.generated_page import keep_page
 
 __all__ = ["main", "metrics_page"]
 
@@ -46,14 +46,7 @@ def metrics_page() -> str:
 
 def main(arguments: list[str]) -> int:
     """Write the page, or with `--check` only say whether it is up to date."""
-    page = Path(__file__).resolve().parents[1] / "docs" / "metrics.md"
-    if "--check" not in arguments:
-        page.write_text(metrics_page(), encoding="utf-8", newline="\n")
-        return 0
-    if page.is_file() and page.read_text(encoding="utf-8") == metrics_page():
-        return 0
-    print("docs/metrics.md is out of date: run `python -m tools.metrics_page`", file=sys.stderr)
-    return 1
+    return keep_page("metrics.md", metrics_page(), "tools.metrics_page", arguments)
 
 
 if __name__ == "__main__":
