@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import structlog
 
-from agv2.core.errors import AGV2Error, StateError
+from agv2.core.errors import AGV2Error, ConfigError, StateError
 from agv2.deploy.account_switch import AccountSwitch, KillState
 from agv2.deploy.approval_desk import ApprovalDesk, Question
 from agv2.deploy.attribution_worker import AttributionWorker, Explained
@@ -305,12 +305,15 @@ class DecisionService:
         """Say yes or no to a request.
 
         Raises:
-            ConfigError: there is none, or it is no longer open.
+            ConfigError: there is none, it is no longer open, or it is a yes while the kill switch is thrown.
         """
-        answered = await self._in(
-            self._keeping,
-            lambda: self.approvals.answer(approval_id, approve=approve, actor=actor, remark=reason),
-        )
+
+        def said() -> Question:
+            if approve and self.switch.state().engaged:
+                raise ConfigError("the kill switch is thrown: nothing may be opened; deny it, or re-arm first")
+            return self.approvals.answer(approval_id, approve=approve, actor=actor, remark=reason)
+
+        answered = await self._in(self._keeping, said)
         body = {"request_id": request_id, "account": self.parts.account, **self.shown(answered)}
         await self._in(self._writing, lambda: self._record(AuditKind.APPROVAL, body))
         self.metrics.approvals.labels("yes" if approve else "no").inc()

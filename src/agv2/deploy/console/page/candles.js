@@ -18,7 +18,7 @@ export function markOf(decision) {
 export function inBrief(decision) {
   const order = decision.order;
   const said = {
-    asked: () => `waits for approval: ${decision.side}`,
+    asked: () => `asked a person: ${decision.side}`,
     long: () => `long ${units(order.units, true)}`,
     short: () => `short ${units(order.units, true)}`,
     closed: () => `close ${units(order.units, true)}`,
@@ -73,9 +73,9 @@ function decided(decisions, ts) {
   return made;
 }
 
-// Levels far from the bars would make the bars flat: the chart is stretched by half its height at most.
+// Levels far from the bars would make the bars flat: the chart is stretched for those nearby alone.
 function range(low, high, levels) {
-  const room = (high - low || 0.01 * high) * 0.5;
+  const room = (high - low || 0.01 * high) * 0.15;
   const near = levels.filter((level) => level > low - room && level < high + room);
   const least = Math.min(low, ...near), most = Math.max(high, ...near), edge = 0.06 * (most - least || 0.01 * most);
   return [least - edge, most + edge];
@@ -105,7 +105,7 @@ function sides(made, width) {
 }
 
 function legend(made) {
-  const names = { long: "buy", short: "sell", closed: "close", asked: "waits for approval", refused: "wish refused" };
+  const names = { long: "buy", short: "sell", closed: "close", asked: "asked a person", refused: "wish refused" };
   const present = Object.keys(names).filter((kind) => made.some((d) => d && markOf(d) === kind));
   const key = (kind) => svg("svg", { class: "key", viewBox: "0 0 22 8", "aria-hidden": "true" }, svg("path", { class: kind, d: "M0 4H22" }));
   const held = made.some((d) => d && d.side !== "flat" && d.stop_loss > 0);

@@ -4,13 +4,18 @@ import { el, reconcile } from "/console/dom.js";
 import { decimals, percent, plain, price, reason, stamp, units } from "/console/words.js";
 
 const CHOICES = { position: ["flat", "long", "short"], size: null, stop: null, target: null };
-const SHOWN = 30;
+const FIRST = 12, MORE = 100;
+
+let shown = FIRST;
 
 export function drawDecisions(box, decisions) {
   if (!decisions.length) return box.replaceChildren(el("p", { class: "empty" }, "No decision yet. Ask for one at POST /v1/decide; it appears here by itself."));
-  box.querySelector(".empty")?.remove();
-  reconcile(box, decisions.slice(0, SHOWN).map((each) => [
-    String(each.number), each.attribution ? "explained" : "bare", (before) => row(each, before?.open ?? false)]));
+  const rows = decisions.slice(0, shown).map((each) => [
+    String(each.number), each.attribution ? "explained" : "bare", (before) => row(each, before?.open ?? false)]);
+  const left = Math.min(decisions.length, MORE) - rows.length;
+  const more = () => { shown = MORE; drawDecisions(box, decisions); };
+  if (left > 0) rows.push(["more", `${left} ${decisions[0].number}`, () => el("button", { type: "button", class: "more", onclick: more }, `Show ${left} more`)]);
+  reconcile(box, rows);
 }
 
 function row(decision, open) {

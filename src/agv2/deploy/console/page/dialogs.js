@@ -45,5 +45,5 @@ function open(id, first, act, said) {
     }
   };
   dialog.showModal();
-  byId(first).focus();
+  byId(first).select(); // what is proposed is written over by typing
 }

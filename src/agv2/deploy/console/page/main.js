@@ -54,10 +54,10 @@ function drawOverview() {
   drawKilled(overview, operator());
   drawStart(overview);
   drawFindings(overview);
-  drawApprovals(overview.approvals, operator(), nowS());
+  drawApprovals(overview, operator(), nowS());
   drawLimits(byId("limits"), overview.limits);
   drawPositions(byId("positions"), overview.positions);
-  drawFigures(overview, nowS());
+  drawFigures(overview);
   if (!state) return;
   setText(byId("account"), state.account);
   setText(byId("model"), `${state.model.slice(0, 12)} · ${state.runtime}`);

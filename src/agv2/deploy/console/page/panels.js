@@ -1,12 +1,12 @@
 // Equity, limits, positions, drift, and the figures at a glance.
 import { SPAN, plot, readable, timeTicks, valueTicks } from "/console/charts.js";
 import { byId, el, setText } from "/console/dom.js";
-import { clock, decimals, money, percent, plain, price, shortDay, span, stamp, units } from "/console/words.js";
+import { clock, decimals, money, percent, plain, price, shortDay, stamp, units } from "/console/words.js";
 
 const LIMITS = { daily_loss: "Loss of the day", drawdown: "Drawdown", exposure: "Exposure", positions: "Positions" };
 const DRIFT_FIRST = 8;
 
-export function drawFigures(overview, nowS) {
+export function drawFigures(overview) {
   const risk = overview.state?.risk, known = (overview.state?.symbols ?? []).map((each) => each.bars_known_until).filter(Boolean);
   const newest = known.length ? Math.max(...known) : null;
   const held = overview.positions?.filter((each) => each.units !== 0);
@@ -16,10 +16,10 @@ export function drawFigures(overview, nowS) {
     ["Drawdown", risk ? percent(Math.max(0, 1 - risk.last_equity / risk.peak_equity), 2) : "–", risk ? `from ${money(risk.peak_equity)}` : ""],
     ["Positions held", held ? String(held.length) : "–", held ? held.map((each) => `${each.symbol} ${units(each.units, true)}`).join(", ") || "flat" : "not known since this start"],
     ["Newest bar", newest ? clock(newest) : "–", newest ? shortDay(newest) : "none told yet"],
-    ["Audit log", overview.state ? overview.state.head.number.toLocaleString("en-US") : "–", overview.state ? `records · up ${span(nowS - overview.state.started_ns / 1e9)}` : ""],
+    ["Audit log", overview.state ? overview.state.head.number.toLocaleString("en-US") : "–", overview.state ? `records · started ${shortDay(overview.state.started_ns / 1e9)}, ${clock(overview.state.started_ns / 1e9)}` : ""],
   ];
   const box = byId("figures");
-  if (box.children.length === 0) box.append(...rows.map(([name]) => el("div", {}, el("dt", {}, name), el("dd", {}, el("span"), el("div", { class: "beside" })))));
+  if (box.children.length === 0) box.append(...rows.map(([name]) => el("div", {}, el("dt", {}, name), el("dd", {}, el("span"), el("span", { class: "beside" })))));
   rows.forEach(([, value, beside], place) => {
     setText(box.children[place].querySelector("span"), value);
     setText(box.children[place].querySelector(".beside"), beside);
@@ -58,12 +58,12 @@ export function drawEquity(figure, note, { ts, equity, band, band_unknown: unkno
 export function drawLimits(list, limits) {
   list.replaceChildren(...limits.map(({ name, used, limit, hit }) => {
     const written = { exposure: (v) => `${decimals(v, 2)} ×`, positions: (v) => String(v) }[name] ?? ((v) => percent(v, 1));
-    const share = used === null ? 0 : used / limit, of = used === null ? "not known" : written(used);
+    const share = used === null ? 0 : used / limit, of = used === null ? `not known, limit ${written(limit)}` : `${written(used)} of ${written(limit)}`;
     const state = hit ? "hit" : share >= 0.75 ? "near" : "";
     return el("li", { class: state },
       el("span", { class: "name" }, LIMITS[name] ?? plain(name)),
-      el("span", {}, `${of} of ${written(limit)}`, hit ? el("b", {}, " · hit, closing only") : null),
-      el("div", { class: "meter", role: "meter", "aria-label": LIMITS[name], "aria-valuemin": "0", "aria-valuemax": "100", "aria-valuenow": String(Math.round(100 * Math.min(1, share))), "aria-valuetext": `${of} of ${written(limit)}` },
+      el("span", {}, of, hit ? el("b", {}, " · hit, closing only") : null),
+      el("div", { class: "meter", role: "meter", "aria-label": LIMITS[name], "aria-valuemin": "0", "aria-valuemax": "100", "aria-valuenow": String(Math.round(100 * Math.min(1, share))), "aria-valuetext": of },
         el("i", { style: { width: `${100 * Math.min(1, share)}%` } })));
   }));
   if (!limits.length) list.append(el("li", { class: "empty" }, "Known once the model is loaded."));

@@ -52,10 +52,11 @@ export function drawLink(up, since) {
   if (lost) setText(byId("lost"), `Connection lost at ${clock(since, true)}. What you see is from before; trying again by itself.`);
 }
 
-export function drawApprovals(approvals, operator, nowS) {
+export function drawApprovals({ approvals, state }, operator, nowS) {
+  const killed = state?.kill.engaged ?? true;
   const box = byId("approvals"), waiting = approvals.filter((each) => each.status === "pending");
   const wanted = [...waiting, ...approvals.filter((each) => each.status !== "pending").slice(0, 3)].map((each) => [
-    each.approval_id, `${each.status} ${operator}`, () => (each.status === "pending" ? card(each, operator) : answered(each))]);
+    each.approval_id, `${each.status} ${killed}`, () => (each.status === "pending" ? card(each, operator, killed) : answered(each))]);
   if (!waiting.length) wanted.unshift(["none", "", () => el("p", { class: "empty" }, "Nothing waits for approval.")]);
   reconcile(box, wanted);
   drawCountdowns(nowS);
@@ -68,9 +69,9 @@ export function drawCountdowns(nowS) {
   }
 }
 
-function card(approval, operator) {
+function card(approval, operator, killed) {
   const title = described(approval);
-  const act = (approve) => el("button", { class: approve ? "primary" : "", onclick: () => openAnswer(approval, title, approve) }, approve ? "Confirm…" : "Deny…");
+  const act = (approve) => el("button", { type: "button", class: approve ? "primary" : "", disabled: approve && killed, title: approve && killed ? "Killed: nothing may be opened" : null, onclick: () => openAnswer(approval, title, approve) }, approve ? "Confirm…" : "Deny…");
   return el("article", { class: "approval", "aria-label": title },
     el("div", {}, el("h3", {}, title), el("p", { class: "soft" }, bracket(approval), " · ", el("span", { "data-expires": String(approval.expires_ns / 1e9) }))),
     operator ? el("div", { class: "acts" }, act(true), act(false)) : el("p", { class: "soft" }, "An operator must answer."));
