@@ -104,8 +104,12 @@ def test_killed_and_started_again_it_has_forgotten_nothing_and_then_stops_when_t
         assert (state["kill"]["engaged"], state["kill"]["reason"]) == (True, "to be remembered")
         assert state["risk"] == said["risk"]
         assert second.client.get("/v1/decisions").json()["decisions"][0]["number"] == said["record"]["number"]
-        second.process.send_signal(signal.SIGTERM)
-        assert second.process.wait(60.0) == 0
+        with second.client.stream("GET", "/v1/events") as watching:
+            assert next(watching.iter_lines()).startswith("data:")
+            began = time.monotonic()
+            second.process.send_signal(signal.SIGTERM)
+            assert second.process.wait(60.0) == 0
+            assert time.monotonic() - began < 8.0, "a console that is open is not waited for: shutdown_s is 10"
         events = [json.loads(line)["event"] for line in second.log.read_text().splitlines()]
         assert events[-2:] == ["stopping", "stopped"]
     assert verify_chain(audit).problem == ""

@@ -59,6 +59,9 @@ def awaiting(served: Served, told_bars: ToldBars, first: int = 2_950) -> str:
 def test_without_a_token_there_is_the_door_alone_and_a_wrong_one_does_not_open_it(visit: Visit) -> None:
     page = visit.page
     assert page.locator("#console").is_hidden()
+    policy = visit.served.client.get("/").headers["Content-Security-Policy"]
+    assert "script-src 'self';" in policy
+    assert "unsafe" not in policy
     assert page.evaluate("document.activeElement.id") == "token"
     assert {url.removeprefix(visit.served.url) for url in visit.requests} <= SHELL_PATHS
     page.keyboard.press("Enter")
@@ -92,6 +95,8 @@ def test_nothing_is_known_then_a_decision_appears_by_itself(visit: Visit, told_b
     visit.says("#decisions .grounds h3", "What it rested on")
     visit.says("#decisions .worth", "Returns")
     assert details.get_attribute("open") is not None, "the attribution came later and closed nothing"
+    page.get_by_label("Without those that change nothing").check()
+    assert page.locator("#decisions details").count() <= 1
     assert visit.complaints == []
     assert all(url.startswith(visit.served.url) for url in visit.requests)
     assert not any("agv2_" in url for url in visit.requests)
@@ -183,7 +188,7 @@ def test_what_the_guards_know_is_drawn(
     watched.ask("POST", "/v1/decide", json=told_bars.question(2_999))
     watched.ask("POST", "/v1/decide", json=told_bars.question(3_000))
     visit = Visit(browser, watched, viewport={"width": 390, "height": 844}, color_scheme="dark").sign_in("operator")
-    visit.says("#findings", "Guard tripped: Drift · opens nothing since 9 Sep 2001")
+    visit.says("#findings", "Guard tripped: drift of features · opens nothing since 9 Sep 2001")
     visit.says("#drift", "2 features, 1 beyond the limit")
     assert re.findall(r"\d+.% of its limit", visit.page.locator("#drift").inner_text()) == [
         "150\u202f% of its limit",

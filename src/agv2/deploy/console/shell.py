@@ -5,22 +5,10 @@ from importlib.resources import files
 
 from fastapi import FastAPI, Response
 
-from agv2.backtest.report.assets import page_asset
-
 __all__ = ["SHELL_PATHS", "mount_console"]
 
-_SCRIPTS = (
-    "main",
-    "candles",
-    "charts",
-    "decisions",
-    "dialogs",
-    "dom",
-    "panels",
-    "session",
-    "status",
-    "words",
-)
+_PAGE = files("agv2.deploy.console") / "page"
+_REPORT_STYLE = files("agv2.backtest.report") / "templates" / "report.css"  # not by `report.assets`: it loads Jinja
 _POLICY = "; ".join(
     (
         "default-src 'none'",
@@ -36,10 +24,8 @@ _POLICY = "; ".join(
 )
 _TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 
-SHELL_PATHS = frozenset(
-    {"/", "/console/console.css", "/console/icon.svg", *(f"/console/{name}.js" for name in _SCRIPTS)}
-)
-"""Where they are found."""
+SHELL_PATHS = frozenset("/" if each.name == "page.html" else f"/console/{each.name}" for each in _PAGE.iterdir())
+"""Where they are found: whatever lies in `page/` is open, and nothing else of the console is."""
 
 
 def mount_console(app: FastAPI, _: object) -> None:
@@ -50,9 +36,9 @@ def mount_console(app: FastAPI, _: object) -> None:
 
 
 def _answering(name: str) -> Callable[[], Awaitable[Response]]:
-    text = (files("agv2.deploy.console") / "page" / name).read_text(encoding="utf-8")
+    text = (_PAGE / name).read_text(encoding="utf-8")
     if name.endswith(".css"):  # colours, charts and tables are those of the report
-        text = page_asset("report.css") + text
+        text = _REPORT_STYLE.read_text(encoding="utf-8") + text
     media_type, body = _TYPES[name.rpartition(".")[2]], text.encode()
 
     async def answer() -> Response:

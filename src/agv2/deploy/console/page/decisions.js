@@ -9,7 +9,7 @@ const FIRST = 12, MORE = 100;
 let shown = FIRST;
 
 export function drawDecisions(box, decisions) {
-  if (!decisions.length) return box.replaceChildren(el("p", { class: "empty" }, "No decision yet. Ask for one at POST /v1/decide; it appears here by itself."));
+  if (!decisions.length) return box.replaceChildren(el("p", { class: "empty" }, "No decision yet: each appears here by itself."));
   const rows = decisions.slice(0, shown).map((each) => [
     String(each.number), each.attribution ? "explained" : "bare", (before) => row(each, before?.open ?? false)]);
   const left = Math.min(decisions.length, MORE) - rows.length;
@@ -39,7 +39,7 @@ function chances({ probabilities }) {
   const rows = Object.entries(CHOICES).filter(([name]) => probabilities[name]).map(([name, words]) => {
     const odds = probabilities[name], best = odds.indexOf(Math.max(...odds));
     return el("li", {}, el("span", { class: "name" }, plain(name)),
-      el("span", { class: "odds" }, ...odds.map((p, i) => el("span", { class: i === best ? "best" : "" }, `${words ? words[i] : i + 1} ${percent(p, 0)}`))));
+      el("span", { class: "odds" }, ...odds.map((p, i) => el("span", { class: i === best ? "best" : "" }, `${words ? words[i] : `${i + 1}:`} ${percent(p, 0)}`))));
   });
   return el("div", {}, el("h3", {}, "How sure the policy was"), el("ul", { class: "chances" }, ...rows),
     el("p", { class: "soft" }, "Size, stop and target: from small to large."));

@@ -1,11 +1,12 @@
 // The page's life: sign in, follow the events, ask for what has changed, draw.
-import { barsThatFit, drawCandles } from "/console/candles.js";
+import { barsThatFit, drawCandles, markOf } from "/console/candles.js";
 import { drawDecisions } from "/console/decisions.js";
 import { tellDialogs, wireDialogs } from "/console/dialogs.js";
 import { byId, el, setText, show } from "/console/dom.js";
 import { drawDrift, drawEquity, drawFigures, drawLimits, drawPositions } from "/console/panels.js";
 import { ask, follow, heldToken, keepNote, keepToken, takeNote } from "/console/session.js";
 import { announced, drawApprovals, drawCountdowns, drawFindings, drawKilled, drawLink, drawStale, drawStart } from "/console/status.js";
+import { stamp } from "/console/words.js";
 
 const DECISIONS = 200;
 
@@ -61,7 +62,7 @@ function drawOverview() {
   if (!state) return;
   setText(byId("account"), state.account);
   setText(byId("model"), `${state.model.slice(0, 12)} · ${state.runtime}`);
-  byId("model").title = `Bundle ${state.model}, trained on ${state.trained_on}`;
+  byId("model").title = `Bundle ${state.model}, trained on ${state.trained_on}; serving since ${stamp(state.started_ns / 1e9)}`;
   tellDialogs(state);
   drawSymbols(state.symbols.map((each) => each.symbol));
 }
@@ -108,7 +109,7 @@ function draw() {
   const { decisions, equity, bars, drift } = drawn;
   drawCandles(byId("candles"), bars, decisions.filter((each) => each.symbol === bars.symbol));
   drawEquity(byId("equity"), byId("band"), equity);
-  drawDecisions(byId("decisions"), decisions);
+  drawDecisions(byId("decisions"), byId("no-holds").checked ? decisions.filter((each) => markOf(each)) : decisions);
   drawDrift(byId("drift"), drift);
 }
 
@@ -138,6 +139,7 @@ byId("sign-in").onsubmit = async (event) => {
   }
   button.disabled = false;
 };
+byId("no-holds").onchange = () => { if (drawn) draw(); };
 byId("sign-out").onclick = () => signOut();
 wireDialogs({ afterwards: (said) => setText(byId("told"), said) });
 setInterval(tick, 1000);

@@ -16,7 +16,7 @@ export function drawFigures(overview) {
     ["Drawdown", risk ? percent(Math.max(0, 1 - risk.last_equity / risk.peak_equity), 2) : "–", risk ? `from ${money(risk.peak_equity)}` : ""],
     ["Positions held", held ? String(held.length) : "–", held ? held.map((each) => `${each.symbol} ${units(each.units, true)}`).join(", ") || "flat" : "not known since this start"],
     ["Newest bar", newest ? clock(newest) : "–", newest ? shortDay(newest) : "none told yet"],
-    ["Audit log", overview.state ? overview.state.head.number.toLocaleString("en-US") : "–", overview.state ? `records · started ${shortDay(overview.state.started_ns / 1e9)}, ${clock(overview.state.started_ns / 1e9)}` : ""],
+    ["Audit log", overview.state ? overview.state.head.number.toLocaleString("en-US") : "–", overview.state ? "records" : ""],
   ];
   const box = byId("figures");
   if (box.children.length === 0) box.append(...rows.map(([name]) => el("div", {}, el("dt", {}, name), el("dd", {}, el("span"), el("span", { class: "beside" })))));
@@ -29,7 +29,7 @@ export function drawFigures(overview) {
 export function drawEquity(figure, note, { ts, equity, band, band_unknown: unknown }) {
   note.textContent = band ? "Shaded: where 95 % of the backtest's paths would be; dashed: their median." : `Expected band: not known (${unknown}).`;
   if (ts.length < 2) return figure.replaceChildren(el("p", { class: "empty" }, "Too few decisions for a curve; two are the least."));
-  const last = ts.at(-1), from = ts[0], inside = band ? band.ts.map((t, i) => i).filter((i) => band.ts[i] >= from && band.ts[i] <= last) : [];
+  const last = ts.at(-1), from = ts[0], inside = band ? overlapping(band.ts, from, last) : [];
   const all = [...equity, ...inside.flatMap((i) => [band.low[i], band.high[i]])];
   const least = Math.min(...all), most = Math.max(...all), room = 0.08 * (most - least || 0.002 * most);
   const low = least - room, high = most + room;
@@ -53,6 +53,12 @@ export function drawEquity(figure, note, { ts, equity, band, band_unknown: unkno
   const nearest = (across) => ts.findLastIndex((t) => x(t) <= SPAN * across);
   readable(figure, ts.length, (i) => x(ts[i]) / 10, nearest, read);
   read(null);
+}
+
+// Places of `ts` from the last one at or before `from` to the first one at or after `last`: the frame cuts off the rest.
+function overlapping(ts, from, last) {
+  const first = Math.max(0, ts.findLastIndex((t) => t <= from)), beyond = ts.findIndex((t) => t >= last);
+  return ts.map((_, i) => i).slice(first, beyond < 0 ? ts.length : beyond + 1);
 }
 
 export function drawLimits(list, limits) {

@@ -4,6 +4,7 @@ import { byId, el, reconcile, setText, show } from "/console/dom.js";
 import { openAnswer } from "/console/dialogs.js";
 import { clock, plain, price, span, stamp, units } from "/console/words.js";
 
+const GUARDS = { pnl: "result outside its band", entropy: "the policy is unsure", drift: "drift of features" };
 const LATE_BARS = 2;
 const PARTS = { state: "state store", audit: "audit log", lease: "lease of the account", model: "model", open: "service" };
 
@@ -23,13 +24,13 @@ export function drawStart(overview) {
   const missing = Object.entries(overview.checks).filter(([, there]) => !there).map(([name]) => PARTS[name] ?? name);
   show(byId("starting"), missing.length > 0 || overview.problem !== "");
   const what = missing.length ? `Nothing is decided: still missing ${missing.join(", ")}.` : "The state cannot be read, so nothing is decided.";
-  setText(byId("starting"), `${what} ${overview.problem}`.trim());
+  setText(byId("starting"), missing.length ? what : `${what} ${overview.problem}`);
 }
 
 export function drawFindings(overview) {
   const found = overview.findings ?? [];
   show(byId("findings"), found.length > 0);
-  reconcile(byId("findings"), found.map((each) => [each.guard, each.reason, () => el("p", {}, el("b", {}, `Guard tripped: ${plain(each.guard)}`),
+  reconcile(byId("findings"), found.map((each) => [each.guard, each.reason, () => el("p", {}, el("b", {}, `Guard tripped: ${GUARDS[each.guard] ?? plain(each.guard).toLowerCase()}`),
     ` · ${each.level === "flatten" ? "closes everything" : "opens nothing"} since ${stamp(each.since_ns / 1e9)} · ${each.reason}`)]));
 }
 
