@@ -106,12 +106,12 @@ def test_killed_and_started_again_it_has_forgotten_nothing_and_then_stops_when_t
         assert second.client.get("/v1/decisions").json()["decisions"][0]["number"] == said["record"]["number"]
         with second.client.stream("GET", "/v1/events") as watching:
             assert next(watching.iter_lines()).startswith("data:")
-            began = time.monotonic()
             second.process.send_signal(signal.SIGTERM)
             assert second.process.wait(60.0) == 0
-            assert time.monotonic() - began < 8.0, "a console that is open is not waited for: shutdown_s is 10"
         events = [json.loads(line)["event"] for line in second.log.read_text().splitlines()]
-        assert events[-2:] == ["stopping", "stopped"]
+        assert [event for event in events if event in ("stopping", "stopped")] == ["stopping", "stopped"]
+        assert events[-1] == "stopped"
+        assert "graceful shutdown exceeded" not in second.log.read_text(), "an open console is not waited for"
     assert verify_chain(audit).problem == ""
     assert [each.kind for each in read_records(audit) if each.kind != "attribution"] == [
         "opened", "started", "decision", "kill", "started", "stopped",

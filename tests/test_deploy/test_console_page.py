@@ -18,7 +18,7 @@ class Visit:
     def __init__(self, browser: Any, served: Served, **options: Any) -> None:
         self.context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}} | options)
         self.page, self.served = self.context.new_page(), served
-        self.page.set_default_timeout(15_000)
+        self.page.set_default_timeout(60_000)  # tests share their machine
         self.complaints: list[str] = []
         self.requests: list[str] = []
         self.page.on("console", lambda message: self.complaints.append(message.text))
@@ -170,8 +170,14 @@ def test_a_viewer_has_nothing_to_press_and_is_told_so(visit: Visit) -> None:
     assert page.evaluate("sessionStorage.length") == 0
 
 
-def test_a_lost_connection_is_said_and_comes_back(visit: Visit) -> None:
-    page, streams = visit.sign_in("viewer").page, visit.served.app.state.streams
+def test_a_connection_refused_or_lost_is_said_and_comes_back(visit: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
+    page, streams = visit.page, visit.served.app.state.streams
+    with monkeypatch.context() as full:
+        full.setattr(streams, "_most", 0)
+        page.get_by_label("Token").fill(visit.served.tokens["viewer"])
+        page.keyboard.press("Enter")
+        visit.says("#lost", "Not connected: 0 watch already; close a console")
+    visit.says("#link", "Live")
     page.route("**/v1/events", lambda route: route.abort())
     visit.served.call(streams.end)
     visit.says("#lost", "Connection lost at")

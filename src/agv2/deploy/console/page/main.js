@@ -4,7 +4,7 @@ import { drawDecisions } from "/console/decisions.js";
 import { tellDialogs, wireDialogs } from "/console/dialogs.js";
 import { byId, el, setText, show } from "/console/dom.js";
 import { drawDrift, drawEquity, drawFigures, drawLimits, drawPositions } from "/console/panels.js";
-import { ask, follow, heldToken, keepNote, keepToken, takeNote } from "/console/session.js";
+import { Refused, ask, follow, heldToken, keepNote, keepToken, takeNote } from "/console/session.js";
 import { announced, drawApprovals, drawCountdowns, drawFindings, drawKilled, drawLink, drawStale, drawStart } from "/console/status.js";
 import { stamp } from "/console/words.js";
 
@@ -22,7 +22,7 @@ async function signIn(given) {
   show(byId("looking"), !operator());
   show(byId("door"), false);
   show(byId("console"), true);
-  drawLink(false, null);
+  drawLink(false, null, "");
   follow({ heard, linked, closed });
 }
 
@@ -34,13 +34,13 @@ function signOut(problem = "") {
 
 const closed = (refusal) => signOut(refusal.message);
 
-function linked(now) {
-  if (now === up) return;
+function linked(now, problem = "") {
+  if (now === up && now) return;
   const back = now && up === false && overview !== null;
   up = now;
-  lostAt = now || overview === null ? null : nowS();
+  lostAt = now || overview === null ? null : lostAt ?? nowS();
   if (back) { setText(byId("told"), "Connected again."); head = -1; }
-  drawLink(up, lostAt);
+  drawLink(up, lostAt, problem);
 }
 
 function heard(event) {
@@ -100,8 +100,9 @@ async function refresh() {
     draw();
     const newest = all.decisions[0];
     if (before && newest && newest.number !== before.decisions[0]?.number) setText(byId("told"), announced(newest));
-  } catch { /* the stream says whether the service is there; its next event asks again */ }
-  asking = false;
+  } catch (error) {
+    if (!(error instanceof Refused)) throw error; // the stream says whether the service is there; its next event asks again
+  } finally { asking = false; }
   if (again) { again = false; refresh(); }
 }
 

@@ -37,15 +37,17 @@ export async function ask(path, body, given = token) {
   throw await refusal(answer);
 }
 
-// Follow the events for ever: `heard(event)`, `linked(true | false)`, and `closed(refusal)` where the token opens nothing.
+// Follow the events for ever: `heard(event)`, `linked(true | false, problem)`, and `closed(refusal)` where the token opens nothing.
 export async function follow({ heard, linked, closed }) {
   for (let failures = 0; ; failures += 1) {
+    let problem = "";
     try {
       await stream((event) => { failures = -1; linked(true); heard(event); });
     } catch (error) {
       if (error.status === 401 || error.status === 403) return closed(error);
+      if (error.status) problem = error.message;
     }
-    linked(false);
+    linked(false, problem);
     await pause(WAITS_MS[Math.min(Math.max(failures, 0), WAITS_MS.length - 1)]);
   }
 }

@@ -43,14 +43,15 @@ export function drawStale(overview, nowS) {
   setText(byId("stale"), `Stale: ${late.join("; ")}. The market is closed, or its feed has stopped.`);
 }
 
-export function drawLink(up, since) {
+export function drawLink(up, since, problem) {
   const link = byId("link");
   setText(link, up ? "Live" : since ? "Reconnecting" : "Connecting");
   link.className = `link ${up ? "up" : "down"}`;
-  const lost = !up && since !== null;
+  const lost = !up && (since !== null || problem !== "");
   show(byId("lost"), lost);
   document.body.classList.toggle("is-lost", lost);
-  if (lost) setText(byId("lost"), `Connection lost at ${clock(since, true)}. What you see is from before; trying again by itself.`);
+  const what = since === null ? "Not connected" : `Connection lost at ${clock(since, true)}`, old = since === null ? "Trying" : "What you see is from before; trying";
+  if (lost) setText(byId("lost"), `${[what, problem].filter(Boolean).join(": ")}. ${old} again by itself.`);
 }
 
 export function drawApprovals({ approvals, state }, operator, nowS) {
