@@ -79,7 +79,6 @@ function drawSymbols(symbols) {
 
 function choose(wanted) {
   symbol = wanted;
-  head = -1;
   drawSymbols(overview.state.symbols.map((each) => each.symbol));
   refresh();
 }
@@ -87,7 +86,7 @@ function choose(wanted) {
 // What is too much for every event is asked for when the audit log has grown; one question at a time.
 async function refresh() {
   const state = overview?.state;
-  if (!state || state.head.number === head) return;
+  if (!state || (state.head.number === head && drawn?.bars.symbol === symbol)) return;
   if (asking) { again = true; return; }
   asking = true;
   const wanted = state.head.number, named = encodeURIComponent(symbol);
