@@ -104,10 +104,14 @@ def test_killed_and_started_again_it_has_forgotten_nothing_and_then_stops_when_t
         assert (state["kill"]["engaged"], state["kill"]["reason"]) == (True, "to be remembered")
         assert state["risk"] == said["risk"]
         assert second.client.get("/v1/decisions").json()["decisions"][0]["number"] == said["record"]["number"]
-        second.process.send_signal(signal.SIGTERM)
-        assert second.process.wait(60.0) == 0
+        with second.client.stream("GET", "/v1/events") as watching:
+            assert next(watching.iter_lines()).startswith("data:")
+            second.process.send_signal(signal.SIGTERM)
+            assert second.process.wait(60.0) == 0
         events = [json.loads(line)["event"] for line in second.log.read_text().splitlines()]
-        assert events[-2:] == ["stopping", "stopped"]
+        assert [event for event in events if event in ("stopping", "stopped")] == ["stopping", "stopped"]
+        assert events[-1] == "stopped"
+        assert "graceful shutdown exceeded" not in second.log.read_text(), "an open console is not waited for"
     assert verify_chain(audit).problem == ""
     assert [each.kind for each in read_records(audit) if each.kind != "attribution"] == [
         "opened", "started", "decision", "kill", "started", "stopped",

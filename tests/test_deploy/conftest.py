@@ -15,6 +15,7 @@ import structlog
 import uvicorn
 from fastapi import FastAPI
 
+from agv2.deploy.console.shell import mount_console
 from agv2.deploy.server import create_app
 from agv2.deploy.service import DecisionService, ServiceParts
 from agv2.deploy.settings import DeploySettings, Runtime
@@ -45,6 +46,10 @@ class Served:
         self._thread.start()
         while not self._server.started:
             time.sleep(0.01)
+
+    def call(self, work: Callable[[], object]) -> None:
+        """Carry `work` out where the service runs."""
+        self._server.servers[0].get_loop().call_soon_threadsafe(work)
 
     def stop(self) -> None:
         self.client.close()
@@ -80,24 +85,9 @@ def serve(untrained_bundle: Path, tmp_path: Path, clock: ReplayClock, log: io.St
     """Starts services in one home, as often as a test likes, and stops them."""
     running: list[Served] = []
 
-    def start(*settings: str, account: str = "DEMO", ready: bool = True, **more: Any) -> Served:
-        chosen: dict[str, Any] = {"clock": clock, "other_switches": tuple, "engine": None} | more
-        config = load_config(DeploySettings, "deploy", None, [parse_override(f"deploy.{each}") for each in settings])
-        parts = ServiceParts(
-            account=account,
-            audit=tmp_path / "audit" / f"{account}.jsonl",
-            open_state=lambda: SqliteState(tmp_path / "state.db", chosen["clock"]),
-            load_engine=chosen["engine"] or (lambda: engine_of(untrained_bundle, config.runtime)),
-            other_switches=chosen["other_switches"],
-        )
-        failures: list[Exception] = []
-        service = DecisionService(parts, config, chosen["clock"], failures.append)
-        store = TokenStore(tmp_path / "tokens.json", chosen["clock"])
-        tokens = {role.value: store.issue(role)[1] for role in Role}
-        app = create_app(service, store)
-        served = Served(service, app, tokens)
+    def start(*settings: str, ready: bool = True, **more: Any) -> Served:
+        served = started(untrained_bundle, tmp_path, *settings, **{"clock": clock} | more)
         running.append(served)
-        served.failures = failures
         return served.wait_ready() if ready else served
 
     def stop(served: Served) -> None:
@@ -108,6 +98,42 @@ def serve(untrained_bundle: Path, tmp_path: Path, clock: ReplayClock, log: io.St
     yield start
     for served in running:
         served.stop()
+
+
+def started(bundle: Path, home: Path, *settings: str, account: str = "DEMO", **more: Any) -> Served:
+    """A service that begins to load, with a token of each role."""
+    chosen: dict[str, Any] = {"other_switches": tuple, "engine": None} | more
+    clock = chosen["clock"]
+    config = load_config(DeploySettings, "deploy", None, [parse_override(f"deploy.{each}") for each in settings])
+    parts = ServiceParts(
+        account=account,
+        audit=home / "audit" / f"{account}.jsonl",
+        open_state=lambda: SqliteState(home / "state.db", clock),
+        load_engine=chosen["engine"] or (lambda: engine_of(bundle, config.runtime)),
+        other_switches=chosen["other_switches"],
+    )
+    failures: list[Exception] = []
+    service = DecisionService(parts, config, clock, failures.append)
+    store = TokenStore(home / "tokens.json", clock)
+    tokens = {role.value: store.issue(role)[1] for role in Role}
+    served = Served(service, create_app(service, store, [mount_console]), tokens)
+    served.failures = failures
+    return served
+
+
+@pytest.fixture(scope="module")
+def watched(untrained_bundle: Path, told_bars: ToldBars, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """One service for all tests of a module, which asks a person, at the close of the newest of `told_bars`."""
+    clock = ReplayClock(int(told_bars.bars.ts_ns[-1]) + 3_630 * 10**9)
+    served = started(
+        untrained_bundle,
+        tmp_path_factory.mktemp("watched"),
+        "approval.required=true",
+        "lease_s=600",
+        clock=clock,
+    )
+    yield served.wait_ready()
+    served.stop()
 
 
 def engine_of(bundle: Path, runtime: Runtime) -> Any:

@@ -36,7 +36,7 @@ def test_no_question_makes_it_fail_and_every_answer_is_on_the_page(serve: Serve,
         asked.setdefault(case.operation.label, set()).add(answer.status_code)
         assert answer.status_code < 500, answer.text
 
-    for found in schema.get_all_operations():
+    for found in schema.exclude(path="/v1/events").get_all_operations():  # it never ends by itself
         for mode in (schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE):
             cases = found.ok().as_strategy(generation_mode=mode)
             try:

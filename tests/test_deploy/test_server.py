@@ -15,6 +15,7 @@ from agv2.app.settings import load_settings
 from agv2.core.account import open_account
 from agv2.core.errors import StateError
 from agv2.decision.decider import Decision
+from agv2.deploy.api.access import OPEN_PATHS
 from agv2.deploy.audit_chain import read_records, verify_chain
 from agv2.deploy.model_loader import load_decider
 from agv2.deploy.state_store import LeaseHeldError
@@ -24,7 +25,17 @@ from agv2.utils.clock import ReplayClock, SystemClock
 from tests.test_deploy.conftest import Serve, Served, lines_of
 from tests.untrained_bundles import ToldBars
 
-PATHS = ("/v1/decisions", "/v1/state", "/v1/approvals", "/metrics", "/v1/openapi.json")
+PATHS = (
+    "/v1/decisions",
+    "/v1/state",
+    "/v1/approvals",
+    "/v1/me",
+    "/v1/equity",
+    "/v1/bars?symbol=TREND",
+    "/v1/drift?symbol=TREND",
+    "/metrics",
+    "/v1/openapi.json",
+)
 ACTS = ("/v1/decide", "/v1/kill", "/v1/rearm", "/v1/approvals/0a")
 SAFE_HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -42,14 +53,15 @@ def audited(served: Served) -> list[dict[str, Any]]:
 # ------------------------------------------------------------------------------------------------ access
 
 
-def test_nothing_but_health_and_ready_is_open(serve: Serve) -> None:
+def test_nothing_but_health_ready_and_the_empty_page_is_open(serve: Serve) -> None:
     served = serve()
     routes = served.app.openapi()["paths"]
     assert len(routes) >= 10
-    paths = {route.replace("{approval_id}", "0a") for route in routes} | {"/", "/docs", "/nowhere", *PATHS}
+    assert {path for path in OPEN_PATHS if path != "/" and not path.startswith("/console/")} == {"/health", "/ready"}
+    paths = OPEN_PATHS | {route.replace("{approval_id}", "0a") for route in routes} | {"/", "/docs", "/nowhere", *PATHS}
     for path, method in itertools.product(sorted(paths), ("GET", "POST", "HEAD", "OPTIONS", "DELETE")):
         status = served.ask(method, path, role="").status_code
-        if path in ("/health", "/ready"):
+        if path in OPEN_PATHS:
             assert status in (200, 405), (method, path)
         else:
             assert status == 401, (method, path)

@@ -5,7 +5,7 @@ import logging
 import re
 import signal
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -16,6 +16,7 @@ import uvicorn
 
 from agv2.core.errors import BundleError, ConfigError
 from agv2.deploy.account_switch import AccountSwitch
+from agv2.deploy.console.shell import mount_console
 from agv2.deploy.server import create_app
 from agv2.deploy.service import DecisionService, ServiceParts
 from agv2.deploy.settings import DeploySettings
@@ -124,9 +125,10 @@ def _serve(
         other_switches=switches,
     )
     service = DecisionService(parts, settings, clock, failed)
+    app = create_app(service, tokens, [mount_console])
     server = _Server(
         uvicorn.Config(
-            create_app(service, tokens),
+            app,
             loop="asyncio",
             http="h11",
             ws="none",
@@ -137,7 +139,8 @@ def _serve(
             timeout_graceful_shutdown=int(settings.shutdown_s + 0.5),
             ssl_certfile=settings.tls_certificate or None,
             ssl_keyfile=settings.tls_key or None,
-        )
+        ),
+        app.state.streams.end,
     )
     host, port = listener.getsockname()[:2]
     scheme = "https" if settings.has_tls else "http"
@@ -150,7 +153,21 @@ def _serve(
 
 
 class _Server(uvicorn.Server):
-    """Ends by itself after a signal, with exit code 0, instead of raising the signal once more."""
+    """Ends by itself after a signal, with exit code 0, instead of raising the signal once more.
+
+    Args:
+        config: of uvicorn.
+        end_streams: ends what would otherwise go on for ever, and be waited for.
+    """
+
+    def __init__(self, config: uvicorn.Config, end_streams: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._end_streams = end_streams
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop listening, and finish what was begun."""
+        self._end_streams()
+        await super().shutdown(sockets)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -32,6 +32,10 @@ class BarMemory:
         """Open time of the newest bar; None where there is none."""
         return int(self._known.ts_ns[-1]) if len(self._known) else None
 
+    def newest(self, n_bars: int) -> Bars:
+        """The newest of them, at most `n_bars`, oldest first."""
+        return self._known.slice(max(len(self._known) - n_bars, 0), len(self._known))
+
     def joined(self, told: BarsIn, now_ns: int) -> Bars:
         """The bars told, with those before them that are remembered where they are too few by themselves.
 

@@ -99,6 +99,10 @@ class DecisionEngine:
         """Open time of the newest bar told of a symbol."""
         return self._memories[symbol].until_ns
 
+    def newest_bars(self, symbol: str, n_bars: int) -> Bars:
+        """The newest bars told of a symbol, at most so many, oldest first."""
+        return self._memories[symbol].newest(n_bars)
+
     def restore(self, risk: str | None) -> None:
         """Take up the limits' memory as `Made.risk` was kept.
 

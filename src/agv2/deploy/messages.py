@@ -241,6 +241,8 @@ class SymbolOut(Message):
 
     symbol: str
     timeframe: str
+    bar_s: int
+    """Length of a bar, seconds."""
     bars_needed: int
     bars_known_until: int | None
     """Open time of the newest bar told; null: none yet."""

@@ -14,8 +14,10 @@ from starlette.exceptions import HTTPException
 
 from agv2.core.errors import AGV2Error, DataError
 from agv2.deploy.api.access import Access
+from agv2.deploy.api.event_streams import EventStreams
 from agv2.deploy.api.routes import open_routes, service_routes
 from agv2.deploy.api.shield import Shield, problem_body
+from agv2.deploy.api.watch_routes import watch_routes
 from agv2.deploy.messages import HistoryGapError
 from agv2.deploy.service import DecisionService
 from agv2.deploy.tokens import TokenStore
@@ -55,8 +57,10 @@ def create_app(
         openapi_url="/v1/openapi.json",
     )
     app.state.service = service
+    app.state.streams = streams = EventStreams(service, tokens)
     app.include_router(open_routes(service))
     app.include_router(service_routes(service))
+    app.include_router(watch_routes(service, streams))
     for mount in mounts:
         mount(app, service)
     app.add_exception_handler(RequestValidationError, _misunderstood)

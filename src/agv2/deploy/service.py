@@ -15,17 +15,19 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import structlog
 
-from agv2.core.errors import AGV2Error, StateError
+from agv2.core.errors import AGV2Error, ConfigError, StateError
 from agv2.deploy.account_switch import AccountSwitch, KillState
 from agv2.deploy.approval_desk import ApprovalDesk, Question
 from agv2.deploy.attribution_worker import AttributionWorker, Explained
 from agv2.deploy.audit_chain import AuditKind, AuditRecord, read_records
 from agv2.deploy.audit_log import AuditLog
+from agv2.deploy.guard_sight import GuardSight, NoSight
 from agv2.deploy.lease_keeper import LeaseKeeper
 from agv2.deploy.messages import DecideIn
 from agv2.deploy.metrics import ServiceMetrics
 from agv2.deploy.settings import DeploySettings
 from agv2.deploy.state_store import StateStore
+from agv2.deploy.told_books import ToldBooks
 from agv2.utils.clock import Clock
 
 if TYPE_CHECKING:
@@ -85,7 +87,9 @@ class DecisionService:
         self._deciding = ThreadPoolExecutor(1, "decide")
         self._writing = ThreadPoolExecutor(1, "audit")
         self._keeping = ThreadPoolExecutor(4, "state")
-        self._latest: deque[dict[str, object]] = deque(maxlen=settings.decisions_kept)
+        self._latest: deque[dict[str, Any]] = deque(maxlen=settings.decisions_kept)
+        self.books = ToldBooks()
+        self.sight: GuardSight = NoSight()  # until somebody who asks the guards puts theirs here
         self._closing = False
         self.engine: DecisionEngine | None = None
         self._store: StateStore | None = None
@@ -228,6 +232,7 @@ class DecisionService:
         if missing:
             raise NotReadyError(f"not ready: {', '.join(missing)}; /ready says when it is")
         made = await self._in(self._deciding, lambda: self._made(asked))
+        self.books.remember(asked)
         answer = {**made.answer, "status": "hold" if made.answer["order"] is None else "order", "approval": None}
         if made.opens and self.settings.approval.required:
             proposal = {name: made.answer[name] for name in ("side", "order", "probabilities", "regime", "bar_ts")}
@@ -300,12 +305,15 @@ class DecisionService:
         """Say yes or no to a request.
 
         Raises:
-            ConfigError: there is none, or it is no longer open.
+            ConfigError: there is none, it is no longer open, or it is a yes while the kill switch is thrown.
         """
-        answered = await self._in(
-            self._keeping,
-            lambda: self.approvals.answer(approval_id, approve=approve, actor=actor, remark=reason),
-        )
+
+        def said() -> Question:
+            if approve and self.switch.state().engaged:
+                raise ConfigError("the kill switch is thrown: nothing may be opened; deny it, or re-arm first")
+            return self.approvals.answer(approval_id, approve=approve, actor=actor, remark=reason)
+
+        answered = await self._in(self._keeping, said)
         body = {"request_id": request_id, "account": self.parts.account, **self.shown(answered)}
         await self._in(self._writing, lambda: self._record(AuditKind.APPROVAL, body))
         self.metrics.approvals.labels("yes" if approve else "no").inc()
@@ -344,7 +352,11 @@ class DecisionService:
         self.metrics.state_readable.set(float(readable))
         return self.metrics.text()
 
-    def latest(self, limit: int, symbol: str | None) -> list[dict[str, object]]:
+    def kept_decisions(self) -> list[dict[str, Any]]:
+        """The decisions that are kept in memory as recorded, the oldest first."""
+        return list(self._latest)
+
+    def latest(self, limit: int, symbol: str | None) -> list[dict[str, Any]]:
         """Newest decisions as recorded, the newest first."""
         found = [each for each in reversed(self._latest) if symbol in (None, each["symbol"])]
         return found[:limit]
@@ -410,7 +422,7 @@ class DecisionService:
         return await asyncio.get_running_loop().run_in_executor(executor, lambda: context.run(work))
 
 
-def _shown(record: AuditRecord) -> dict[str, object]:
+def _shown(record: AuditRecord) -> dict[str, Any]:
     """A record as `/v1/decisions` has it; a copy, to which its attribution may be added."""
-    plain: dict[str, object] = json.loads(json.dumps(dict(record.body)))
+    plain: dict[str, Any] = json.loads(json.dumps(dict(record.body)))
     return {"number": record.number, "sha256": record.digest, "ts_ns": record.ts_ns, **plain, "attribution": None}

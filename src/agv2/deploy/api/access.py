@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from agv2.core.errors import StateError
+from agv2.deploy.console.shell import SHELL_PATHS
 from agv2.deploy.failure_limiter import FailureLimiter
 from agv2.deploy.settings import DeploySettings
 from agv2.deploy.tokens import Token, TokenStore
@@ -12,8 +13,8 @@ from agv2.utils.clock import Clock
 
 __all__ = ["OPEN_PATHS", "Access", "Refusal"]
 
-OPEN_PATHS = frozenset({"/health", "/ready"})
-"""What answers without a token; everything else, known or not, wants one."""
+OPEN_PATHS = SHELL_PATHS | {"/health", "/ready"}
+"""What answers without a token, none of it with data; everything else, known or not, wants one."""
 
 _LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 

@@ -1,13 +1,11 @@
 """The endpoints; each a few lines over `DecisionService`."""
 
-from dataclasses import asdict
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, HTTPException, Path, Query, Request, Response, Security
-from fastapi.security import HTTPBearer
+from fastapi import APIRouter, Depends, HTTPException, Path, Query, Request, Response
 
 from agv2.core.errors import ConfigError
-from agv2.deploy.audit_chain import ChainHead
+from agv2.deploy.api.guarded import guarded_router
 from agv2.deploy.messages import (
     ApprovalAnswer,
     ApprovalOut,
@@ -21,28 +19,14 @@ from agv2.deploy.messages import (
     Problem,
     ReadyOut,
     Rearm,
-    RecordRef,
     StateOut,
-    SymbolOut,
 )
-from agv2.deploy.service import DecisionService, NotReadyError
+from agv2.deploy.overview import Overview, kill_out, record_ref
+from agv2.deploy.service import DecisionService
 from agv2.deploy.tokens import Role, Token
 
 __all__ = ["open_routes", "service_routes"]
 
-_BEARER = HTTPBearer(auto_error=False, description="Made by `agv2 token new --role viewer|operator`.")
-_ANSWERS: dict[int | str, dict[str, Any]] = {
-    status: {"model": Problem, "description": meaning}
-    for status, meaning in (
-        (401, "No token, or one that opens nothing."),
-        (403, "The token's role does not cover this."),
-        (413, "The body is too large."),
-        (421, "Called under a name that is not allowed."),
-        (422, "The question cannot be understood, or its bars cannot be used."),
-        (429, "Too many wrong tokens."),
-        (503, "Not ready, or state or audit log cannot be reached."),
-    )
-}
 _CONFLICT: dict[int | str, dict[str, Any]] = {409: {"model": Problem, "description": "It contradicts what is known."}}
 _ABSENT: dict[int | str, dict[str, Any]] = {404: {"model": Problem, "description": "There is none."}}
 
@@ -69,7 +53,8 @@ def open_routes(service: DecisionService) -> APIRouter:
 
 def service_routes(service: DecisionService) -> APIRouter:
     """Everything else; the token has been checked before, its role is here."""
-    router = APIRouter(dependencies=[Security(_BEARER)], responses=_ANSWERS)
+    router = guarded_router()
+    overview = Overview(service)
 
     @router.post("/v1/decide", tags=["decisions"], responses=_CONFLICT)
     async def decide(asked: DecideIn, request: Request, token: Operator) -> DecideOut:
@@ -83,12 +68,12 @@ def service_routes(service: DecisionService) -> APIRouter:
         symbol: Annotated[str | None, Query(max_length=64)] = None,
     ) -> DecisionsOut:
         """Newest decisions with their grounds and, once it is there, their attribution."""
-        return DecisionsOut(decisions=service.latest(limit, symbol), head=_ref(service.audit.head))
+        return DecisionsOut(decisions=service.latest(limit, symbol), head=record_ref(service.audit.head))
 
     @router.get("/v1/state", tags=["state"])
     async def state() -> StateOut:
         """Model, limits, kill switch, lease and what is waiting."""
-        return await _state(service)
+        return await overview.state()
 
     @router.get("/v1/approvals", tags=["approvals"])
     async def approvals() -> ApprovalsOut:
@@ -125,7 +110,7 @@ def service_routes(service: DecisionService) -> APIRouter:
     async def kill(why: Kill, request: Request, token: Operator) -> KillOut:
         """Forbid new positions until a person re-arms; decisions go on, and only ever hold or reduce."""
         turned = await service.kill(token.token_id, why.reason, request.state.request_id, flatten=why.flatten)
-        return _kill_out(turned)
+        return kill_out(turned)
 
     @router.post("/v1/rearm", tags=["state"])
     async def rearm(why: Rearm, request: Request, token: Operator) -> KillOut:
@@ -133,7 +118,7 @@ def service_routes(service: DecisionService) -> APIRouter:
         turned = await service.rearm(
             token.token_id, why.reason, request.state.request_id, fresh_limits=why.fresh_limits
         )
-        return _kill_out(turned)
+        return kill_out(turned)
 
     @router.get(
         "/metrics", tags=["observability"], response_class=Response, responses={200: {"content": {"text/plain": {}}}}
@@ -154,41 +139,3 @@ async def _operator(request: Request) -> Token:
 
 Operator = Annotated[Token, Depends(_operator)]
 ApprovalId = Annotated[str, Path(min_length=1, max_length=64, pattern="^[0-9a-f]+$")]
-
-
-async def _state(service: DecisionService) -> StateOut:
-    engine = service.engine
-    if engine is None:
-        raise NotReadyError("no model is loaded yet; /ready says when it is")
-    kill, approvals = await service.ask(lambda: (service.switch.state(), service.approvals.all()))
-    known = {symbol: engine.known_until_ns(symbol) for symbol in engine.markets}
-    return StateOut(
-        account=service.parts.account,
-        model=engine.bundle.digest,
-        trained_on=engine.bundle.manifest.trained_on,
-        runtime=engine.runtime.value,
-        symbols=[
-            SymbolOut(
-                symbol=symbol,
-                timeframe=served.timeframe.name,
-                bars_needed=served.bars_needed,
-                bars_known_until=None if (until := known[symbol]) is None else until // 1_000_000_000,
-            )
-            for symbol, served in engine.markets.items()
-        ],
-        kill=_kill_out(kill),
-        risk=None if engine.risk is None else {name: float(value) for name, value in engine.risk._asdict().items()},
-        lease_held=bool(service.lease_owner),
-        lease_owner=service.lease_owner,
-        approvals_pending=sum(each.status(service.clock.now_ns()) == "pending" for each in approvals),
-        head=_ref(service.audit.head),
-        started_ns=service.started_ns,
-    )
-
-
-def _kill_out(state: Any) -> KillOut:
-    return KillOut.model_validate(asdict(state))
-
-
-def _ref(head: ChainHead) -> RecordRef:
-    return RecordRef(number=head.number, sha256=head.digest)
