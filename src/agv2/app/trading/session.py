@@ -17,6 +17,7 @@ import numpy as np
 from pydantic import BaseModel
 
 from agv2.app.trading.places import journal_location, kill_switch, open_journal
+from agv2.app.trading.ramp import size_ramp
 from agv2.app.trading.recorded_feed import recorded_bars
 from agv2.app.trading.request import TradingRequest
 from agv2.app.trading.settings import TraderSettings, trading_settings
@@ -311,6 +312,7 @@ def _trader(
         clock=setup.watch_clock,
         watch=FeedWatch(setup.timeframe),
         started=_started(request, settings, setup),
+        ramp=size_ramp(request, journal, setup.symbol, None if model is None else model.bundle),
         tell=tell,
         venue_now=setup.venue_now,
     )
