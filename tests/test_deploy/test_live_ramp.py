@@ -1,5 +1,6 @@
 """The ramp as a fold of a live trader's journal."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,13 +8,18 @@ import pytest
 from pydantic import ValidationError
 
 from agv2.core.errors import DataError
+from agv2.decision.planner import PlanReason
 from agv2.deploy.bundle_band import bundle_band
 from agv2.deploy.golive_config import GoLiveConfig, RampConfig
 from agv2.deploy.guards_config import GuardsConfig
 from agv2.deploy.live_ramp import LiveRamp, RampState
 from agv2.deploy.pnl_band import PnlBand
-from agv2.execution.journal_records import Killed, Noted, RampSaved, Rearmed
+from agv2.execution.journal import Journal, JournalReader
+from agv2.execution.journal_records import DecisionMade, Killed, Noted, RampSaved, Rearmed, Started
+from agv2.execution.replay_day import replay_day
 from agv2.utils.config import load_config
+from tests.paper_trading import PaperDay
+from tests.test_execution.test_trader import a_model
 from tests.trading_journals import WrittenTrader
 
 STEPS = RampConfig(shares=(0.1, 0.5, 1.0), days_per_step=3)
@@ -123,6 +129,37 @@ def test_another_bundle_begins_at_the_first_step(trader: WrittenTrader, band: Pn
     ramp = lived.begun()
     assert (ramp.share(), ramp.state.clean_days, ramp.state.held_share) == (0.1, 0, 0.5)
     assert lived.begun().share() == 0.1
+
+
+async def test_a_trader_grows_by_the_ramp_through_restarts_and_its_days_replay(tmp_path: Path) -> None:
+    """Every size is the share's, the journal knows it, and two starts are as one."""
+    model, daily = a_model(80), RampConfig(shares=(0.1, 0.5, 1.0), days_per_step=1)
+    wild = bundle_band(0.2 * np.random.default_rng(0).standard_normal(400), load_config(GuardsConfig, "guards"))
+
+    def ramp_of(journal: Journal) -> LiveRamp:
+        return LiveRamp(journal, model.tape.symbol, daily, wild)
+
+    once, twice = PaperDay(tmp_path / "once", model), PaperDay(tmp_path / "twice", model)
+    live = Started("live", "sim", (model.tape.symbol,), "0", "", "b0b", {})
+    for day, stops in ((once, [80]), (twice, [7, 25, 26, 51, 80])):
+        day.folder.mkdir()
+        for stop in stops:
+            await day.run(stop, ramp_of=ramp_of, started=live)
+    made = decisions_of(once)
+    assert sorted({each.size_share for each in made}) == [0.1, 0.5, 1.0]
+    assert [replace(each, restraint="") for each in decisions_of(twice)] == made
+    assert twice.fills() == once.fills()
+    ramped = [each for each in made if each.size_share < 1.0 and each.plan.order.units and each.plan.side]
+    assert {PlanReason(each.plan.reason) for each in ramped} == {PlanReason.RAMPED}
+    with JournalReader(once.journal_path) as journal:
+        found = replay_day(journal, once.bars.symbol, 0, 2**62, model, is_simulated=True)
+    assert (found.n_decisions, found.differences) == (80, ())
+
+
+def decisions_of(day: PaperDay) -> list[DecisionMade]:
+    with JournalReader(day.journal_path) as journal:
+        records = [entry.record for entry in journal.entries(kinds=[DecisionMade])]
+    return [each for each in records if isinstance(each, DecisionMade)]
 
 
 def test_without_a_band_it_stays_and_says_why(trader: WrittenTrader) -> None:

@@ -28,7 +28,7 @@ from tests.trading_journals import WrittenTrader
 
 GATE = load_config(GoLiveConfig, "golive").gate
 RISK = load_config(RiskConfig, "risk")
-SETTINGS = {"config": {"risk": RISK.model_dump(mode="json")}}
+SETTINGS: dict[str, Any] = {"config": {"risk": RISK.model_dump(mode="json")}}
 SAME = DayReplay(24, 24, 24, 3, 2, (), ())
 ARMED = SwitchState("paper.sqlite")
 NS_PER_DAY = 86_400_000_000_000
@@ -46,6 +46,7 @@ def trader(tmp_path: Path) -> WrittenTrader:
     """A paper trader that has shown everything but the days still to come."""
     made = WrittenTrader(tmp_path / "paper.sqlite")
     made.start(**SETTINGS)
+    made.write(IntentMade("agv2-abc-9", IntentKind.OPEN, "TREND", 1.0, 90.0, 0.0, 2, 1, 5))
     for _ in range(28):
         made.live_day(0.0004)
     made.live_day(after_bar=(Killed("drill", "anna"),))
@@ -215,4 +216,4 @@ def test_book_and_venue_must_agree(trader: WrittenTrader, band: PnlBand) -> None
 def test_a_journal_of_nothing_shows_nothing(tmp_path: Path, band: PnlBand) -> None:
     empty = WrittenTrader(tmp_path / "empty.sqlite")
     found = asked(empty, band)
-    assert unmet(found) == ["paper trading", "results", "kill switch", "replay", "books"]
+    assert unmet(found) == ["paper trading", "results", "kill switch", "orders", "replay", "books"]

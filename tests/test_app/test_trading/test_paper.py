@@ -164,17 +164,6 @@ def test_what_cannot_work_is_one_clear_line_and_leaves_nothing(
     assert not list((tmp_path / "home").rglob("*.json"))
 
 
-def test_live_wants_a_gate_or_a_reason(agv2: Command, finished_run: Path) -> None:
-    code, _, err = agv2("live", "--bundle", finished_run / "bundle")
-    assert code == 1
-    assert "has passed no go-live gate: trade it with agv2 paper" in err
-    code, _, err = agv2("live", "--bundle", finished_run / "bundle", "--override-gate", " ")
-    assert "--override-gate wants a reason" in err
-    code, _, err = agv2("live", "--bundle", finished_run / "bundle", "--override-gate", "my own money")
-    assert "GO-LIVE GATE OVERRIDDEN: my own money" in err
-    assert "not set: TL_ENVIRONMENT" in err
-
-
 def test_paper_orders_go_to_play_money_only(agv2: Command, finished_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     login = {
         "TL_ENVIRONMENT": "https://live.tradelocker.com",
