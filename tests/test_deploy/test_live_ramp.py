@@ -1,12 +1,15 @@
 """The ramp as a fold of a live trader's journal."""
 
+import io
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from pydantic import ValidationError
+from rich.console import Console
 
+from agv2.app.trading.view import screen
 from agv2.core.errors import DataError
 from agv2.decision.planner import PlanReason
 from agv2.deploy.bundle_band import bundle_band
@@ -149,6 +152,11 @@ async def test_a_trader_grows_by_the_ramp_through_restarts_and_its_days_replay(t
     assert sorted({each.size_share for each in made}) == [0.1, 0.5, 1.0]
     assert [replace(each, restraint="") for each in decisions_of(twice)] == made
     assert twice.fills() == once.fills()
+    assert twice.status is not None
+    console = Console(width=160, file=io.StringIO())
+    with console.capture() as shown:
+        console.print(screen(twice.status))
+    assert "100%, step 3 of 3" in shown.get()
     ramped = [each for each in made if each.size_share < 1.0 and each.plan.order.units and each.plan.side]
     assert {PlanReason(each.plan.reason) for each in ramped} == {PlanReason.RAMPED}
     with JournalReader(once.journal_path) as journal:
