@@ -1,6 +1,6 @@
 """The go-live gate: everything that is asked, looked at."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -114,9 +114,11 @@ def examine(
         found += paper_requirements(record, config.gate, band, switch, replayed, now_ns)
     except BundleError as error:
         found = [Requirement("bundle", False, str(error), "restore it, or train again")]
-        found += _not_looked_at("without a bundle there is nothing to show")
+        found += _not_looked_at("the bundle", _AFTER_THE_BUNDLE)
     except DataError as error:
-        found = found[:1] + _not_looked_at(str(error), f"trade it on paper: agv2 paper --bundle {request.bundle}")
+        traded, *rest = _AFTER_THE_BUNDLE
+        remedy = f"trade it on paper: agv2 paper --bundle {request.bundle}"
+        found = [*found[:1], Requirement(traded, False, str(error), remedy), *_not_looked_at("a journal", rest)]
     return GateVerdict(
         now_ns, digest, symbol, limits_digest(limits), hide_secrets(location), tuple(found),
         config.gate.model_dump(mode="json"),
@@ -137,5 +139,5 @@ def _band(model: ServedMarket, symbol: str, guards: GuardsConfig) -> PnlBand | s
         return str(error)
 
 
-def _not_looked_at(why: str, remedy: str = "") -> list[Requirement]:
-    return [Requirement(name, False, why, remedy) for name in _AFTER_THE_BUNDLE]
+def _not_looked_at(lacking: str, names: Sequence[str]) -> list[Requirement]:
+    return [Requirement(name, False, f"nothing to look at without {lacking}") for name in names]
