@@ -62,7 +62,7 @@ def _noise_tape(n_bars: int, rng: np.random.Generator) -> MarketTape:
         levels=np.full(n_bars, np.array((1.75, 2.25), dtype=record_dtype(NearLevels))),
         market_rows=rng.normal(size=(n_bars, 274)).astype(np.float32),
         market=Market(1.0, 1e-4, 1e-4, 1e9, 0.0, 20.0, 0.5),
-        params=RiskParams(0.003, 4.0, 10, 0.04, 0.2, 10, 0, 0, 0.5, 3.5, 4.0, math.inf, 1.0),
+        params=RiskParams(0.003, 4.0, 10, 0.04, 0.2, 10, 0, 0, 0.5, 3.5, 4.0, math.inf, 1.0, 1.0),
         costs=Costs(1e-4, 5e-5, 1e-5, 0.0, 1e-4, 1e-4, 0, 1, 0.1, 1.0, True),
     )
 

@@ -275,9 +275,11 @@ class Book:
             kelly = max(self.equity, 0.0) * limits.kelly_volatility / self.setup.volatility[i] / self.close
             warranted = min(wanted_units * limits.evidence_scale, kelly)
             permitted = min(warranted, room / self.close, market.leverage * max(self.equity, 0.0) / self.close)
-            target_steps = side * self.whole_steps(size * permitted / self.step_units)
+            target_steps = side * self.whole_steps(size * limits.size_share * permitted / self.step_units)
             if target_steps == 0 and warranted != 0:
                 reason = "too_small"
+            elif limits.size_share < 1 and permitted > 0:
+                reason = "ramped"
             elif permitted < warranted:
                 reason = "size_capped"
             elif warranted < wanted_units:

@@ -25,6 +25,7 @@ from agv2.execution.kill_switch import KillSwitch
 from agv2.execution.order_executor import OrderExecutor
 from agv2.execution.simulated_broker import SimulatedBroker, SimulatedSymbol
 from agv2.execution.simulated_venue import SimulatedState
+from agv2.execution.size_ramp import FullSize, SizeRamp
 from agv2.execution.trader import Trader
 from agv2.execution.trader_memory import remember
 from agv2.execution.trader_parts import TraderParts, TraderRules
@@ -116,6 +117,7 @@ class PaperDay:
         tell: Callable[[TraderStatus, str], None] = lambda status, what: None,
         saw: Callable[[Trader], None] = lambda trader: None,
         rules: dict[str, Any] | None = None,
+        ramp_of: Callable[[Journal], SizeRamp] = lambda journal: FullSize(),
         **parts: Any,
     ) -> str:
         """One start, up to the end of the first `n_bars` bars."""
@@ -141,6 +143,7 @@ class PaperDay:
                 clock=clock,
                 watch=FeedWatch(bars.timeframe),
                 started=Started("paper", broker.name, (bars.symbol,), "0", "", "", {}),
+                ramp=ramp_of(journal),
                 tell=tell,
             )
             usual: dict[str, Any] = {

@@ -109,6 +109,7 @@ def random_limits(rng: np.random.Generator) -> RiskParams:
         trailing_units=float(rng.choice([0.0, 0.0, 1.5, 4.0])),
         kelly_volatility=float(rng.choice([np.inf, np.inf, np.inf, 0.01])),
         evidence_scale=float(rng.choice([1.0] * 8 + [0.25, 0.0])),
+        size_share=float(rng.choice([1.0] * 8 + [0.5, 0.1])),
     )
 
 

@@ -57,6 +57,7 @@ def limits(**changes: Any) -> RiskParams:
         trailing_units=0.0,
         kelly_volatility=math.inf,
         evidence_scale=1.0,
+        size_share=1.0,
     )
     return usual._replace(**changes)
 

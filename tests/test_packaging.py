@@ -17,7 +17,9 @@ from tools.pin_requirements import main as pin_requirements
 from tools.pin_requirements import pinned_requirements
 
 ROOT = Path(__file__).resolve().parents[1]
-CONFIG_NAMES = {"backtest", "costs", "deploy", "encoder", "guards", "markets", "quality", "risk", "rl_policy", "tuning"}
+CONFIG_NAMES = {
+    "backtest", "costs", "deploy", "encoder", "golive", "guards", "markets", "quality", "risk", "rl_policy", "tuning",
+}  # fmt: skip
 
 
 def normal(name: str) -> str:

@@ -106,6 +106,18 @@ def test_the_kelly_cap_is_a_volatility_of_the_notional() -> None:
     assert tighter.reason == PlanReason.SIZE_CAPPED
 
 
+def test_a_ramp_cuts_what_the_other_limits_permit_and_too_little_is_no_trade() -> None:
+    tenth = planned(LONG, params=limits(size_share=0.1))
+    assert tenth.order.units == pytest.approx(FULL / 10.0)
+    assert tenth.reason == PlanReason.RAMPED
+    for limit in ({"kelly_volatility": 0.001}, {"max_exposure": 0.1}, {"evidence_scale": 0.25}):
+        whole = planned(LONG, params=limits(**limit)).order.units
+        assert planned(LONG, params=limits(size_share=0.1, **limit)).order.units == pytest.approx(whole / 10.0)
+    coarse = planned(LONG, params=limits(size_share=0.001), min_lot=1.0, lot_step=0.5)
+    assert (coarse.order, coarse.reason) == (NO_ORDER, PlanReason.TOO_SMALL)
+    assert planned(LONG, holding(50.0), params=limits(size_share=0.1)).reason == PlanReason.HOLD, "it is not cut"
+
+
 def test_without_a_proven_edge_a_quarter_is_traded_in_simulation_and_nothing_live() -> None:
     quarter = planned(LONG, params=limits(evidence_scale=0.25))
     assert quarter.order.units == pytest.approx(FULL / 4.0)

@@ -13,7 +13,7 @@ from agv2.execution.journal import JournalReader
 from agv2.execution.journal_records import BarSeen, DecisionMade, FillSeen, InputsSeen, IntentMade, JournalRecord
 from agv2.execution.replay_day import DayReplay, replay_day
 from tests.paper_trading import PaperDay, TapeModel
-from tests.test_execution.test_trader import a_model
+from tests.test_execution.test_trader import Quarter, a_model
 
 DAY_NS = 86_400_000_000_000
 Change = Callable[[Any], JournalRecord]
@@ -75,6 +75,16 @@ def test_an_untouched_day_replays_to_the_same(day: PaperDay, model: TapeModel) -
     assert found.n_orders > 10
     assert found.n_fills > 10
     assert found.unread == ()
+
+
+def test_a_day_at_a_share_of_the_size_replays_to_the_same_and_another_share_is_noticed(
+    model: TapeModel, tmp_path: Path
+) -> None:
+    small = PaperDay(tmp_path, model)
+    asyncio.run(small.run(20, ramp=Quarter()))
+    assert replayed_day(small, model).differences == ()
+    found = tampered(small, model, DecisionMade, 1, lambda one: replace(one, size_share=0.5))
+    assert {each.stage for each in found.differences} == {"decision"}
 
 
 def test_a_day_is_only_that_day(day: PaperDay, model: TapeModel) -> None:

@@ -28,6 +28,7 @@ from agv2.execution.journal_records import (
     Started,
     Stopped,
 )  # fmt: skip
+from agv2.execution.size_ramp import FullSize
 from agv2.execution.trader import Trader
 from agv2.utils.clock import ReplayClock
 from tests.paper_trading import Drifting, PaperDay, TapeModel, bars_of_tape, fills_of, replayed
@@ -248,13 +249,20 @@ async def test_clocks_apart_open_nothing(tmp_path: Path) -> None:
     assert "apart" in records(day, DecisionMade)[-1].restraint
 
 
+class Quarter(FullSize):
+    """A ramp that stands still."""
+
+    def share(self) -> float:
+        return 0.25
+
+
 async def test_a_ramp_cuts_the_size_of_new_positions(tmp_path: Path) -> None:
     model = a_model(30)
     whole, part = PaperDay(tmp_path / "whole", model), PaperDay(tmp_path / "part", model)
     for day in (whole, part):
         day.folder.mkdir()
     await whole.run()
-    await part.run(size_share=lambda: 0.25)
+    await part.run(ramp=Quarter())
     assert part.fills()[0][2] == pytest.approx(whole.fills()[0][2] * 0.25, abs=1e-4)
     assert {each.size_share for each in records(part, DecisionMade)} == {0.25}
 

@@ -48,6 +48,7 @@ def read_params(rows: RecordArray, i: int) -> RiskParams:
         r["target_volatility"], r["max_exposure"], r["max_positions"], r["daily_loss_frac"], r["drawdown_frac"],
         r["breaker_cooldown_days"], r["min_hold_bars"], r["cooldown_bars"], r["level_stop_margin_units"],
         r["level_stop_max_units"], r["trailing_units"], r["kelly_volatility"], r["evidence_scale"],
+        r["size_share"],
     )  # fmt: skip
 
 

@@ -34,6 +34,7 @@ class PlanReason(IntEnum):
     KELLY_CAPPED = 10
     NO_EDGE = 11
     STOPPED_OUT = 12
+    RAMPED = 13
 
 
 class Plan(NamedTuple):
@@ -100,7 +101,7 @@ def permitted_position(
     full = side * target_units(equity(book), close, volatility, params)
     warranted = evidenced_units(full, equity(book), close, volatility, params)
     permitted = permitted_units(warranted, equity(book), close, account, params, market)
-    units = round_lots(size_frac * permitted, market)
+    units = round_lots(size_frac * params.size_share * permitted, market)
     reason = _size_reason(units, permitted, warranted, full, params)
     return PermittedPosition(side if units != 0.0 else 0, units, reason)
 
@@ -204,6 +205,8 @@ def _size_reason(units: float, permitted: float, warranted: float, full: float, 
     """What became of the size; the last of the limits that bound."""
     if units == 0.0 and warranted != 0.0:
         return PlanReason.TOO_SMALL.value
+    if params.size_share < 1.0 and permitted != 0.0:
+        return PlanReason.RAMPED.value
     if abs(permitted) < abs(warranted):
         return PlanReason.SIZE_CAPPED.value
     if abs(warranted) < abs(full):

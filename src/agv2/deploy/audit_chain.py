@@ -32,6 +32,8 @@ class AuditKind(StrEnum):
     STATE_LOST = "state_lost"
     GUARD = "guard"
     """A tripwire that went off, or was lifted."""
+    GATE = "gate"
+    """A verdict of the go-live gate, or that somebody passed it over."""
 
 
 class ChainHead(NamedTuple):

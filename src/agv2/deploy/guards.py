@@ -8,7 +8,9 @@ import numpy as np
 
 from agv2.core.arrays import Float32Array, FloatArray, IntArray
 from agv2.core.bars import Bar
+from agv2.core.errors import DataError
 from agv2.core.timeframes import Timeframe
+from agv2.deploy.bundle_band import bundle_band
 from agv2.deploy.clock_watch import ClockReading, ClockState, ClockWatch
 from agv2.deploy.drift_verdict import drift_verdict
 from agv2.deploy.feed_watch import FeedState, FeedWatch
@@ -28,7 +30,6 @@ __all__ = ["BarFacts", "GuardStep", "Guards"]
 
 DRIFT, ENTROPY = "drift", "entropy"
 _NS_PER_S = 1_000_000_000
-_BAND_SEED = 7
 
 
 class BarFacts(NamedTuple):
@@ -195,11 +196,8 @@ def _monitor(guard: str, known: FeatureReference | None, days: float, off: list[
 
 
 def _band(returns: FloatArray, config: GuardsConfig, n_books: int, off: list[str]) -> PnlBand | None:
-    if returns.size < config.pnl.least_days:
-        off.append(f"{PNL}: the bundle knows {returns.size} days out of sample, {config.pnl.least_days} are needed")
+    try:
+        return bundle_band(returns, config, n_books)
+    except DataError as error:
+        off.append(f"{PNL}: {error}")
         return None
-    if not returns.any():
-        off.append(f"{PNL}: the policy never traded out of sample, so every result is outside of it")
-        return None
-    days = config.pnl.false_alarm_days * n_books
-    return PnlBand.calibrated(returns, config.pnl.windows_days, days, np.random.default_rng(_BAND_SEED))

@@ -43,6 +43,7 @@ __all__ = [
     "OrderMoved",
     "PositionEnded",
     "PositionSeen",
+    "RampSaved",
     "Rearmed",
     "ReplyReceived",
     "RequestSent",
@@ -238,6 +239,24 @@ class RiskSaved:
 
 
 @dataclass(frozen=True, slots=True)
+class RampSaved:
+    """How far the size of new positions has grown: once a trading day, before a position of the new size."""
+
+    kind: ClassVar[str] = "ramp"
+    symbol: str
+    step: int
+    """From 0."""
+    share: float
+    """Of the permitted size."""
+    clean_days: int
+    """Trading days at this step that speak for the next."""
+    reason: str
+    """What the day brought."""
+    memory: dict[str, Any]
+    """All of the ramp's state; plain JSON values."""
+
+
+@dataclass(frozen=True, slots=True)
 class BrokerSaved:
     """Everything that a simulated venue must remember; a real one remembers by itself."""
 
@@ -289,6 +308,7 @@ JournalRecord = (
     | PositionSeen
     | PositionEnded
     | RiskSaved
+    | RampSaved
     | BrokerSaved
     | Killed
     | Rearmed

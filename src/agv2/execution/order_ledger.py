@@ -18,9 +18,9 @@ from agv2.execution.journal_records import (
 from agv2.execution.order_states import OrderEvent
 from agv2.execution.order_track import IntentKind, OrderTrack
 
-__all__ = ["OrderLedger"]
+__all__ = ["FOLDED", "OrderLedger"]
 
-_FOLDED: tuple[type[JournalRecord], ...] = (
+FOLDED: tuple[type[JournalRecord], ...] = (
     IntentMade,
     RequestSent,
     OrderMoved,
@@ -31,6 +31,7 @@ _FOLDED: tuple[type[JournalRecord], ...] = (
     Killed,
     Rearmed,
 )
+"""What a ledger is made of; other records change nothing in it."""
 _TRADES = ("submit", "close")
 
 
@@ -59,7 +60,7 @@ class OrderLedger:
     def load(cls, journal: JournalReader) -> "OrderLedger":
         """The ledger that the journal's records make."""
         ledger = cls(journal.identity)
-        for entry in journal.entries(kinds=_FOLDED):
+        for entry in journal.entries(kinds=FOLDED):
             ledger.apply(entry.record, entry.ts_ns)
         return ledger
 

@@ -234,8 +234,7 @@ def _decided(moment: _Moment, model: Model) -> Decision:
     assert inputs is not None
     assert then is not None
     assert risk is not None
-    params = model.decider.params
-    params = params._replace(evidence_scale=params.evidence_scale * then.size_share)
+    params = model.decider.params._replace(size_share=then.size_share)
     policy = restrained(model.decider.policy, HeldBack(then.held_back))
     return replace(model.decider, policy=policy, params=params).decide(
         then.book, risk, inputs.account_view, moment.bar, inputs.volatility, inputs.levels, inputs.row(), then.number

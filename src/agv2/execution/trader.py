@@ -219,7 +219,7 @@ class Trader:
         decision = decider.decide(
             book, risk, seen.account, view.bar, view.volatility, view.levels, view.market_row, self._number
         )
-        record = self._record(decision, book, held_back)
+        record = self._record(decision, book, held_back, params.size_share)
         parts.journal.append(
             RiskSaved(parts.desk.name, view.bar.ts_ns, risk),
             InputsSeen(
@@ -250,7 +250,7 @@ class Trader:
         self.status.n_orders += 1
         return outcome
 
-    def _record(self, decision: Decision, book: Account, held_back: HeldBack) -> DecisionMade:
+    def _record(self, decision: Decision, book: Account, held_back: HeldBack, size_share: float) -> DecisionMade:
         return DecisionMade(
             symbol=self._rules.symbol,
             bar_ts_ns=decision.ts_ns,
@@ -263,15 +263,16 @@ class Trader:
             number=self._number,
             held_back=held_back,
             restraint=self.status.restraint,
-            size_share=self._parts.size_share(),
+            size_share=size_share,
         )
 
     # ------------------------------------------------------------------------------- limits and restraints
 
     def _params(self, model: Model) -> RiskParams:
         """The limits, a new position's size cut to the ramp's share."""
-        share, params = self._parts.size_share(), model.decider.params
-        return params if share == 1.0 else params._replace(evidence_scale=params.evidence_scale * share)
+        share = self._parts.ramp.share()
+        self.status.ramp = self._parts.ramp.words()
+        return model.decider.params._replace(size_share=share)
 
     def _restrained(self, decider: Decider, params: RiskParams) -> tuple[HeldBack, str, Decider]:
         """The decider, its policy held back as far as halts and doubts want it, and why."""

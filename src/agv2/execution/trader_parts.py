@@ -1,7 +1,7 @@
 """What a trader is made of, and how it behaves beside deciding."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from agv2.core.bars import Bar, Bars
@@ -14,6 +14,7 @@ from agv2.execution.journal import Journal
 from agv2.execution.journal_records import Started
 from agv2.execution.kill_switch import KillSwitch
 from agv2.execution.ports import BarFeed
+from agv2.execution.size_ramp import FullSize, SizeRamp
 from agv2.execution.trader_status import Tell
 from agv2.sim.costs import Costs
 from agv2.utils.clock import Clock
@@ -77,7 +78,7 @@ class TraderParts:
         switch: halts the trader, whoever throws it.
         clock: says how old a bar is.
         watch: of the feed.
-        size_share: of the usual size that a new position may have now: the hook of a ramp; (0, 1].
+        ramp: says how much of the permitted size a new position may have now.
         started: what the journal says of this start.
         tell: told of every change.
         venue_now: the venue's time, where there is one beside `clock`.
@@ -92,6 +93,6 @@ class TraderParts:
     clock: Clock
     watch: FeedWatch
     started: Started
-    size_share: Callable[[], float] = lambda: 1.0
+    ramp: SizeRamp = field(default_factory=FullSize)
     tell: Tell = lambda status, what: None
     venue_now: Callable[[], int] | None = None

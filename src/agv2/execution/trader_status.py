@@ -50,6 +50,8 @@ class TraderStatus:
     """Why the venue's picture cannot be trusted; empty where it can."""
     restraint: str = ""
     """Why nothing is opened now; empty where nothing stands in the way."""
+    ramp: str = ""
+    """How far the size of new positions has grown; empty where it does not have to."""
     switch: SwitchState = field(default_factory=lambda: SwitchState(""))
     attribution: Attribution | None = None
     decisions: deque[MadeDecision] = field(default_factory=lambda: deque(maxlen=_SHOWN))

@@ -41,6 +41,8 @@ class RiskParams(NamedTuple):
     """Cap on notional per unit of a book's equity, times `volatility`; infinite where the Kelly cap is off."""
     evidence_scale: float
     """Share of the usual size, less than 1 where the edge is not proven."""
+    size_share: float
+    """Share of the permitted size, less than 1 while a ramp lets live trading grow."""
 
 
 class RiskProfile(Config):
@@ -86,6 +88,7 @@ class RiskProfile(Config):
             trailing_units=self.trailing_units,
             kelly_volatility=math.inf,
             evidence_scale=1.0,
+            size_share=1.0,
         )
 
 

@@ -154,7 +154,7 @@ def test_what_cannot_work_is_one_clear_line_and_leaves_nothing(
         (["--bundle", bundle, "--feed", feed, "--broker", "venue"], "a real one has bars of its own"),
         (["--bundle", bundle, "--speed", "60"], "--speed, --from and --bars are for a recording"),
         (["--bundle", bundle], "not set: TL_ENVIRONMENT, TL_EMAIL, TL_PASSWORD, TL_SERVER"),
-        (["--bundle", bundle, "--feed", feed, "--set", "encoder.window=64"], "a trader reads markets, costs and risk"),
+        (["--bundle", bundle, "--feed", feed, "--set", "encoder.window=64"], "costs, risk, guards and golive"),
     ]
     for words, expected in cases:
         code, out, err = agv2("paper", *words)
@@ -162,17 +162,6 @@ def test_what_cannot_work_is_one_clear_line_and_leaves_nothing(
         assert expected in err, err
         assert err.count("\n") == 1
     assert not list((tmp_path / "home").rglob("*.json"))
-
-
-def test_live_wants_a_gate_or_a_reason(agv2: Command, finished_run: Path) -> None:
-    code, _, err = agv2("live", "--bundle", finished_run / "bundle")
-    assert code == 1
-    assert "has passed no go-live gate: trade it with agv2 paper" in err
-    code, _, err = agv2("live", "--bundle", finished_run / "bundle", "--override-gate", " ")
-    assert "--override-gate wants a reason" in err
-    code, _, err = agv2("live", "--bundle", finished_run / "bundle", "--override-gate", "my own money")
-    assert "GO-LIVE GATE OVERRIDDEN: my own money" in err
-    assert "not set: TL_ENVIRONMENT" in err
 
 
 def test_paper_orders_go_to_play_money_only(agv2: Command, finished_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,10 +1,10 @@
 """`agv2 kill`, `agv2 flatten` and `agv2 rearm`: stop trading from anywhere, and let it go on."""
 
-import getpass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from agv2.app.cli.person import person
 from agv2.app.cli.trading_options import JournalOption
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ def kill(journal: JournalOption = None, reason: ReasonOption = "agv2 kill") -> N
     Example: agv2 kill --reason 'news at 14:30'
     """
     for switch in _switches(journal):
-        state = switch.throw(reason, _who())
+        state = switch.throw(reason, person())
         typer.echo(f"thrown: {state.journal or switch.path} ({state.reason})")
 
 
@@ -39,7 +39,7 @@ def flatten(
     from agv2.app.trading.flatten import flatten_journal
 
     for switch in _switches(journal):
-        state = switch.throw(reason, _who(), flatten=True)
+        state = switch.throw(reason, person(), flatten=True)
         typer.echo(f"{state.journal or switch.path}: {flatten_journal(state.journal, wait_s)}")
 
 
@@ -57,7 +57,7 @@ def rearm(
         raise ConfigError("--reason: say why trading may go on; it goes into the journal")
     thrown = [switch for switch in _switches(journal) if switch.state().is_thrown]
     for switch in thrown:
-        state = switch.rearm(reason, _who())
+        state = switch.rearm(reason, person())
         typer.echo(f"re-armed: {state.journal or switch.path}")
     if not thrown:
         typer.echo("no kill switch is thrown")
@@ -76,10 +76,3 @@ def _switches(journal: str | None) -> "list[KillSwitch]":
     if not found:
         raise ConfigError(f"no trader has ever run under {environment.home}; name one with --journal FILE")
     return found
-
-
-def _who() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container without a name for its user
-        return "a person"

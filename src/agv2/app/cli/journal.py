@@ -129,6 +129,7 @@ def _line(entry: "JournalEntry", *, as_json: bool) -> str:
         head = {"seq": entry.seq, "ts_ns": entry.ts_ns, "run": entry.run, "kind": entry.record.kind}
         return json.dumps(head | {"record": body}, ensure_ascii=False)
     symbol = str(body.pop("symbol", "") or "")
+    body.pop("memory", None)  # of a ramp: for a machine
     words = " ".join(_words(body))
     return f"{entry.seq:>7}  {moment_text(entry.ts_ns)}  {entry.record.kind:<14} {symbol:<8} {words}".rstrip()
 

@@ -31,9 +31,11 @@ def live(
     journal: JournalOption = None,
     clock: ClockOption = None,
     on_stop: OnStopOption = "protect",
-    override_gate: Annotated[
+    override: Annotated[
         str | None,
-        typer.Option("--override-gate", metavar="REASON", help="Trade without a passed go-live gate; written down."),
+        typer.Option(
+            "--risk-real-money-without-gate", metavar="REASON", help="Trade though agv2 golive says no; kept for good."
+        ),
     ] = None,
     plain: PlainOption = False,
     as_json: JsonOption = False,
@@ -45,28 +47,32 @@ def live(
     Example: agv2 live --bundle runs/gold/bundle --symbol XAUUSD --account 812345
     """
     settings = parse_overrides(config, overrides)
-    from agv2.app.trading.gate import require_gate
-    from agv2.app.trading.request import TradingRequest
+    import dataclasses
 
-    require_gate(bundle, override_gate)
-    if override_gate is not None:
-        typer.secho(f"GO-LIVE GATE OVERRIDDEN: {override_gate}. Real money is at stake.", fg="red", bold=True, err=True)
-    start_trading(
-        TradingRequest(
-            mode="live",
-            bundle=bundle,
-            symbol=symbol,
-            timeframe=timeframe,
-            broker="venue",
-            journal=journal,
-            clock=clock,
-            account=account,
-            once=once,
-            flatten_on_stop=on_stop == "flatten",
-            config_dir=config,
-            overrides=settings,
-            override_gate=override_gate,
-        ),
-        plain=plain,
-        as_json=as_json,
+    from agv2.app.cli.golive_table import print_verdict
+    from agv2.app.cli.person import person
+    from agv2.app.golive.permit import live_permit
+    from agv2.app.trading.request import TradingRequest
+    from agv2.utils.clock import SystemClock
+    from agv2.utils.environment import load_environment
+
+    request = TradingRequest(
+        mode="live",
+        bundle=bundle,
+        symbol=symbol,
+        timeframe=timeframe,
+        broker="venue",
+        journal=journal,
+        clock=clock,
+        account=account,
+        once=once,
+        flatten_on_stop=on_stop == "flatten",
+        config_dir=config,
+        overrides=settings,
     )
+    permit = live_permit(
+        request, override, person(), load_environment(), SystemClock(), lambda found: print_verdict(found, stderr=True)
+    )
+    if permit is not None and permit.is_override:
+        typer.secho(f"REAL MONEY WITHOUT THE GATE: {permit.words}", fg="red", bold=True, err=True)
+    start_trading(dataclasses.replace(request, permit=permit), plain=plain, as_json=as_json)

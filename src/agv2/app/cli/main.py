@@ -19,6 +19,7 @@ from agv2.app.cli import (
     doctor,
     drift,
     explain,
+    golive,
     halt,
     init,
     journal,
@@ -62,6 +63,7 @@ app.command(name="init")(init.init)
 app.command(name="doctor")(doctor.doctor)
 app.command(name="run")(run.run)
 app.command(name="paper")(paper.paper)
+app.command(name="golive")(golive.golive)
 app.command(name="live")(live.live)
 app.command(name="kill")(halt.kill)
 app.command(name="flatten")(halt.flatten)

@@ -8,6 +8,7 @@ from agv2.app.doctor.finding import Finding, Status
 from agv2.app.settings import Settings
 from agv2.app.tuning.config import TuningConfig
 from agv2.core.errors import ConfigError
+from agv2.deploy.golive_config import GoLiveConfig
 from agv2.deploy.settings import DeploySettings
 from agv2.utils.config import load_config, require_known_files
 
@@ -17,6 +18,7 @@ SETTINGS_MODELS: dict[str, type[Any]] = {
     **typing.get_type_hints(Settings),
     "tuning": TuningConfig,
     "deploy": DeploySettings,
+    "golive": GoLiveConfig,
 }
 """File name without `.yaml` → model, of every settings file there is."""
 

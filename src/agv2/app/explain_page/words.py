@@ -21,6 +21,7 @@ _REASONS = {
     PlanReason.SIZE_CAPPED: "Less size than wished: exposure of the account, or the venue's leverage, is capped.",
     PlanReason.KELLY_CAPPED: "Less size than wished: the proven edge warrants no more (Kelly cap).",
     PlanReason.NO_EDGE: "Less size than wished: on its validation block the policy proved no edge.",
+    PlanReason.RAMPED: "Less size than permitted: a ramp lets live trading grow by steps.",
 }
 
 

@@ -47,6 +47,7 @@ def outcome_json(outcome: TradingOutcome) -> dict[str, Any]:
         "units": None if book is None else book.units,
         "killed": status.switch.is_thrown,
         "doubt": status.doubt,
+        "ramp": status.ramp,
         "attribution": None
         if status.attribution is None
         else asdict(status.attribution) | {"total": status.attribution.total},

@@ -4,9 +4,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from agv2.core.errors import ConfigError
 from agv2.utils.config import Override
 
-__all__ = ["TradingRequest"]
+__all__ = ["LivePermit", "TradingRequest", "chosen_symbol"]
+
+
+@dataclass(frozen=True, slots=True)
+class LivePermit:
+    """What allows real money to be traded."""
+
+    record: str
+    """Number and digest of the record of it in the chain of verdicts."""
+    words: str
+    """For a person."""
+    is_override: bool = False
+    """Whether the gate was passed over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +44,7 @@ class TradingRequest:
         capital: money in the simulated account.
         config_dir: settings; None: those beside the bundle if it is of a run, else the shipped ones.
         overrides: single settings.
-        override_gate: why the go-live gate is passed over; None: it is not.
+        permit: what allows live trading; None: nothing, or none is needed.
     """
 
     mode: Literal["paper", "live"]
@@ -51,4 +64,15 @@ class TradingRequest:
     capital: float = 100_000.0
     config_dir: Path | None = None
     overrides: tuple[Override, ...] = ()
-    override_gate: str | None = None
+    permit: LivePermit | None = None
+
+
+def chosen_symbol(given: str | None, symbols: tuple[str, ...]) -> str:
+    """The symbol that is traded: as given, else the only one of a bundle.
+
+    Raises:
+        ConfigError: the bundle has several.
+    """
+    if given is not None or len(symbols) == 1:
+        return given or symbols[0]
+    raise ConfigError(f"the bundle was trained on {', '.join(symbols)}: say which with --symbol")

@@ -17,8 +17,9 @@ import numpy as np
 from pydantic import BaseModel
 
 from agv2.app.trading.places import journal_location, kill_switch, open_journal
+from agv2.app.trading.ramp import size_ramp
 from agv2.app.trading.recorded_feed import recorded_bars
-from agv2.app.trading.request import TradingRequest
+from agv2.app.trading.request import TradingRequest, chosen_symbol
 from agv2.app.trading.settings import TraderSettings, trading_settings
 from agv2.app.trading.venue_feed import VenueBars, venue_bars, venue_timed_bars
 from agv2.core.bars import Bars
@@ -154,7 +155,7 @@ def _model(request: TradingRequest, settings: TraderSettings) -> tuple[str, Time
     live = request.mode == "live"
     try:
         manifest = ModelBundle.load(request.bundle).manifest
-        symbol = request.symbol or _only(manifest.symbols, request)
+        symbol = chosen_symbol(request.symbol, manifest.symbols)
         timeframe = Timeframe.parse(manifest.timeframe)
         if request.timeframe is not None and Timeframe.parse(request.timeframe) != timeframe:
             raise ConfigError(f"--timeframe {request.timeframe}: the bundle was trained on {timeframe.name} bars")
@@ -164,12 +165,6 @@ def _model(request: TradingRequest, settings: TraderSettings) -> tuple[str, Time
             raise
         return request.symbol, Timeframe.parse(request.timeframe), None, str(error)
     return symbol, timeframe, model, ""
-
-
-def _only(symbols: tuple[str, ...], request: TradingRequest) -> str:
-    if len(symbols) == 1:
-        return symbols[0]
-    raise ConfigError(f"the bundle was trained on {', '.join(symbols)}: say which with --symbol")
 
 
 def _bars_of_file(path: Any, symbol: str, timeframe: Timeframe) -> Bars:
@@ -299,8 +294,9 @@ def _trader(
     journal, model = setup.journal, setup.model
     if setup.why_no_model:
         journal.append(Noted("alarm", f"no model: {setup.why_no_model}; what is held is protected", setup.symbol))
-    if request.override_gate is not None:
-        journal.append(Noted("alarm", f"go-live gate overridden: {request.override_gate}", setup.symbol))
+    if request.permit is not None:
+        level = "alarm" if request.permit.is_override else "info"
+        journal.append(Noted(level, request.permit.words, setup.symbol))
     parts = TraderParts(
         model=model,
         desk=setup.desk,
@@ -311,6 +307,7 @@ def _trader(
         clock=setup.watch_clock,
         watch=FeedWatch(setup.timeframe),
         started=_started(request, settings, setup),
+        ramp=size_ramp(request, journal, setup.symbol, None if model is None else model.bundle),
         tell=tell,
         venue_now=setup.venue_now,
     )
@@ -338,6 +335,7 @@ def _started(request: TradingRequest, settings: TraderSettings, setup: _Setup) -
             "bundle": str(request.bundle.resolve()),
             "broker": request.broker,
             "feed": None if request.feed is None else str(request.feed),
+            "permit": None if request.permit is None else request.permit.record,
             "config": {name: model.model_dump(mode="json") for name, model in read.items()},
         },
     )

@@ -7,14 +7,16 @@ from typing import Any
 
 from agv2.core.errors import ConfigError, DataError
 from agv2.data.config import MarketsConfig
+from agv2.deploy.golive_config import GoLiveConfig
+from agv2.deploy.guards_config import GuardsConfig
 from agv2.execution.journal_records import Started
 from agv2.risk.config import RiskConfig
 from agv2.sim.config import CostsConfig
 from agv2.utils.config import Override, load_config
 
-__all__ = ["TraderSettings", "recorded_settings", "trading_settings"]
+__all__ = ["TraderSettings", "golive_settings", "recorded_settings", "trading_settings"]
 
-_READ = ("markets", "costs", "risk")
+_READ = ("markets", "costs", "risk", "guards", "golive")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,21 @@ def trading_settings(bundle: Path, given: Path | None, overrides: Sequence[Overr
         load_config(MarketsConfig, "markets", directory, overrides),
         load_config(CostsConfig, "costs", directory, overrides),
         load_config(RiskConfig, "risk", directory, overrides),
+    )
+
+
+def golive_settings(
+    bundle: Path, given: Path | None, overrides: Sequence[Override]
+) -> tuple[GoLiveConfig, GuardsConfig]:
+    """What a bundle must show before it trades real money, and the thresholds of its band.
+
+    Raises:
+        ConfigError: a file, key or value is wrong.
+    """
+    directory = _config_dir(bundle, given)
+    return (
+        load_config(GoLiveConfig, "golive", directory, overrides),
+        load_config(GuardsConfig, "guards", directory, overrides),
     )
 
 

@@ -185,6 +185,8 @@ def _limits(status: TraderStatus) -> Table:
     ):
         table.add_row(name, f"{used:.2%} of {most:.2%}", _meter(used / most))
     table.add_row("exposure", f"{exposure:.2f} of {params.max_exposure:.2f}", _meter(exposure / params.max_exposure))
+    if status.ramp:
+        table.add_row("size", status.ramp, _meter(params.size_share))
     return table
 
 
