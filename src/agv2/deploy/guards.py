@@ -6,8 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from agv2.core.arrays import Float32Array, FloatArray, IntArray
-from agv2.core.bars import Bar
+from agv2.core.arrays import FloatArray, IntArray
 from agv2.core.timeframes import Timeframe
 from agv2.deploy.clock_watch import ClockReading, ClockState, ClockWatch
 from agv2.deploy.drift_verdict import drift_verdict
@@ -19,30 +18,16 @@ from agv2.deploy.pnl_band import PNL, PnlBand
 from agv2.deploy.safeguards import Breaker
 from agv2.deploy.tripwires import Tripwires
 from agv2.deploy.verdicts import GuardRecord, GuardVerdict
+from agv2.execution.safeguards import BarFacts
 from agv2.models.feature_reference import FeatureReference
 from agv2.models.live_reference import LiveReference
 from agv2.risk.config import RiskParams
-from agv2.risk.limits import RiskState
 
-__all__ = ["BarFacts", "GuardStep", "Guards"]
+__all__ = ["GuardStep", "Guards"]
 
 DRIFT, ENTROPY = "drift", "entropy"
 _NS_PER_S = 1_000_000_000
 _BAND_SEED = 7
-
-
-class BarFacts(NamedTuple):
-    """What a trader knows once it has decided at the close of a bar."""
-
-    now_ns: int
-    bar: Bar
-    close_ns: int
-    feature_row: Float32Array | FloatArray
-    """(n_features,) raw, as the policy's encoder gets it before scaling."""
-    entropy: float | None
-    """Of the policy's choices, nats; None where the choice was forced, as while halted."""
-    risk: RiskState
-    """After the bar."""
 
 
 class GuardStep(NamedTuple):

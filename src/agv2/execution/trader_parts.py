@@ -1,7 +1,7 @@
 """What a trader is made of, and how it behaves beside deciding."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from agv2.core.bars import Bar, Bars
@@ -14,6 +14,7 @@ from agv2.execution.journal import Journal
 from agv2.execution.journal_records import Started
 from agv2.execution.kill_switch import KillSwitch
 from agv2.execution.ports import BarFeed
+from agv2.execution.safeguards import NoSafeguards, Safeguards
 from agv2.execution.trader_status import Tell
 from agv2.sim.costs import Costs
 from agv2.utils.clock import Clock
@@ -81,6 +82,7 @@ class TraderParts:
         started: what the journal says of this start.
         tell: told of every change.
         venue_now: the venue's time, where there is one beside `clock`.
+        safeguards: told of every bar; they throw the switch.
     """
 
     model: Model | None
@@ -95,3 +97,4 @@ class TraderParts:
     size_share: Callable[[], float] = lambda: 1.0
     tell: Tell = lambda status, what: None
     venue_now: Callable[[], int] | None = None
+    safeguards: Safeguards = field(default_factory=NoSafeguards)

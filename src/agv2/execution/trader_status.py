@@ -50,6 +50,8 @@ class TraderStatus:
     """Why the venue's picture cannot be trusted; empty where it can."""
     restraint: str = ""
     """Why nothing is opened now; empty where nothing stands in the way."""
+    tripped: tuple[str, ...] = ()
+    """Guards that have tripped and were not re-armed, a line each."""
     switch: SwitchState = field(default_factory=lambda: SwitchState(""))
     attribution: Attribution | None = None
     decisions: deque[MadeDecision] = field(default_factory=lambda: deque(maxlen=_SHOWN))
