@@ -10,6 +10,7 @@ import pytest
 pytest_plugins = [
     "pytester",
     "tests.browsers",
+    "tests.receivers",
     "tests.redis_server",
     "tests.servers",
     "tests.untrained_bundles",

@@ -101,7 +101,7 @@ class TraderGuards:
         pulse: the sign of life.
         hours: of the market; None where nobody can tell them: a silent feed trips nothing.
         venue_now: the venue's time, where there is one beside the trader's clock.
-        more_off: guards that are off beside those that the bundle says nothing for, each with its reason.
+        notes: what a person should know at the start, beside the guards that the bundle says nothing for.
         steady_ns: time that nobody sets, which spaces readings of the venue's clock.
     """
 
@@ -111,11 +111,11 @@ class TraderGuards:
         pulse: Pulse,
         hours: OpenHours | None,
         venue_now: Callable[[], int] | None,
-        more_off: tuple[str, ...] = (),
+        notes: tuple[str, ...] = (),
         steady_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         self._keeper, self._pulse, self._hours, self._venue_now = keeper, pulse, hours, venue_now
-        self._more_off, self._steady_ns = more_off, steady_ns
+        self._notes, self._steady_ns = notes, steady_ns
         self._since_ns, self._next_reading_ns = 0, 0
 
     def begin(self, now_ns: int) -> tuple[str, ...]:
@@ -127,9 +127,9 @@ class TraderGuards:
         self._pulse.begin()
         self._since_ns = now_ns
         if self._keeper is None:
-            return ("guards off: there is no model",)
+            return ("guards off: there is no model", *self._notes)
         self._keeper.settle(now_ns)
-        return tuple(f"guard off: {reason}" for reason in (*self._keeper.guards.off, *self._more_off))
+        return *(f"guard off: {reason}" for reason in self._keeper.guards.off), *self._notes
 
     def after_bar(self, facts: BarFacts) -> None:
         """A bar was looked at."""

@@ -32,6 +32,7 @@ class TradingRequest:
         config_dir: settings; None: those beside the bundle if it is of a run, else the shipped ones.
         overrides: single settings.
         override_gate: why the go-live gate is passed over; None: it is not.
+        guards: whether a guard that trips halts the trader, or only says so.
     """
 
     mode: Literal["paper", "live"]
@@ -52,3 +53,4 @@ class TradingRequest:
     config_dir: Path | None = None
     overrides: tuple[Override, ...] = ()
     override_gate: str | None = None
+    guards: Literal["halt", "tell"] = "halt"
