@@ -81,7 +81,7 @@ def serve(untrained_bundle: Path, tmp_path: Path, clock: ReplayClock, log: io.St
     running: list[Served] = []
 
     def start(*settings: str, account: str = "DEMO", ready: bool = True, **more: Any) -> Served:
-        chosen: dict[str, Any] = {"clock": clock, "other_switches": tuple, "engine": None} | more
+        chosen: dict[str, Any] = {"clock": clock, "other_switches": tuple, "engine": None, "watch": None} | more
         config = load_config(DeploySettings, "deploy", None, [parse_override(f"deploy.{each}") for each in settings])
         parts = ServiceParts(
             account=account,
@@ -89,6 +89,7 @@ def serve(untrained_bundle: Path, tmp_path: Path, clock: ReplayClock, log: io.St
             open_state=lambda: SqliteState(tmp_path / "state.db", chosen["clock"]),
             load_engine=chosen["engine"] or (lambda: engine_of(untrained_bundle, config.runtime)),
             other_switches=chosen["other_switches"],
+            open_watch=chosen["watch"],
         )
         failures: list[Exception] = []
         service = DecisionService(parts, config, chosen["clock"], failures.append)

@@ -73,8 +73,9 @@ class GuardKeeper:
     """The guards of one book over time.
 
     A trip is written down, then saved, then thrown: killed in between, the next start throws what was saved, and
-    what was not saved trips again at the same bar. While anything is tripped the switch is thrown; once a person has
-    re-armed the switch later than the trip, all that had tripped is re-armed in that person's name.
+    what was not saved trips again at the same bar. What did not trip is saved when whoever feeds it says so. While
+    anything is tripped the switch is thrown; once a person has re-armed the switch later than the trip, all that had
+    tripped is re-armed in that person's name.
 
     Args:
         guards: of the book.
@@ -90,11 +91,12 @@ class GuardKeeper:
         self, guards: Guards, memory: GuardMemory, switch: HaltSwitch, write: Callable[[GuardRecord], object]
     ) -> None:
         self.guards, self._memory, self._switch, self._write = guards, memory, switch, write
-        saved = memory.load()
+        text = memory.load()
         self._kept = _Kept(guards.fresh(), 0)
-        if saved is not None:
-            kept = _Kept.of_text(saved)
+        if text is not None:
+            kept = _Kept.of_text(text)
             self._kept = _Kept(guards.resumed(kept.state), kept.mark)
+        self._saved = self._kept
 
     @property
     def state(self) -> GuardsState:
@@ -123,41 +125,47 @@ class GuardKeeper:
             step = self.guards.rearmed(self.state, verdict.guard, look.by or "a person", look.reason, now_ns)
             self._take(step)
 
-    def after_bar(self, facts: BarFacts) -> None:
+    def after_bar(self, facts: BarFacts) -> bool:
         """A bar was looked at; one that was counted before a restart is not counted twice.
+
+        Returns:
+            Whether something tripped by it.
 
         Raises:
             ShapeError: the row has another number of features than the bundle's.
         """
         self.settle(facts.now_ns)
-        if facts.close_ns > self.state.feed.close_ns:
-            self._take(self.guards.after_bar(self.state, facts), is_news=True)
+        if facts.close_ns <= self.state.feed.close_ns:
+            return False
+        return self._take(self.guards.after_bar(self.state, facts))
 
     def between_bars(self, now_ns: int, open_ns: IntArray, close_ns: IntArray) -> None:
         """At any moment; arguments as for `Guards.between_bars`."""
-        self._take(self.guards.between_bars(self.state, now_ns, open_ns, close_ns))
+        step = self.guards.between_bars(self.state, now_ns, open_ns, close_ns)
+        if step.records:  # else nothing of the state moved
+            self._take(step)
 
     def after_reading(self, reading: ClockReading, now_ns: int) -> None:
         """After an answer of the venue that told its time."""
-        self._take(self.guards.after_reading(self.state, reading, now_ns), is_news=True)
+        self._take(self.guards.after_reading(self.state, reading, now_ns))
 
-    def _take(self, step: GuardStep, *, is_news: bool = False) -> None:
-        """Write down, save, obey.
+    def save(self) -> None:
+        """Keep what was seen since the last time; trips are kept as they happen."""
+        if self._kept is not self._saved:
+            self._memory.save(self._kept.text())
+            self._saved = self._kept
 
-        Args:
-            step: what an event led to.
-            is_news: whether there is something to save even where nothing tripped or was re-armed.
-        """
-        mark, has_tripped = self._kept.mark, any(record.event != "rearmed" for record in step.records)
+    def _take(self, step: GuardStep) -> bool:
+        """Write down, save, obey; returns whether something tripped."""
+        has_tripped = any(record.event != "rearmed" for record in step.records)
         for record in step.records:
             self._write(record)
-        if has_tripped:
-            mark = self._switch.look().mark
-        self._kept = _Kept(step.state, mark)
-        if step.records or is_news:
-            self._memory.save(self._kept.text())
+        self._kept = _Kept(step.state, self._switch.look().mark if has_tripped else self._kept.mark)
+        if step.records:
+            self.save()
         if has_tripped:
             self._throw()
+        return has_tripped
 
     def _throw(self) -> None:
         verdict = self.state.tripwires.verdict()

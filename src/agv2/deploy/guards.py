@@ -8,14 +8,14 @@ import numpy as np
 
 from agv2.core.arrays import FloatArray, IntArray
 from agv2.core.timeframes import Timeframe
-from agv2.deploy.clock_watch import ClockReading, ClockState, ClockWatch
+from agv2.deploy.clock_watch import SKEW, ClockReading, ClockState, ClockWatch
 from agv2.deploy.drift_verdict import drift_verdict
-from agv2.deploy.feed_watch import FeedState, FeedWatch
+from agv2.deploy.feed_watch import FROZEN, STALE, FeedState, FeedWatch
 from agv2.deploy.guard_state import GuardsState
 from agv2.deploy.guards_config import GuardsConfig
 from agv2.deploy.monitoring import DriftMonitor
 from agv2.deploy.pnl_band import PNL, PnlBand
-from agv2.deploy.safeguards import Breaker
+from agv2.deploy.safeguards import DAILY_LOSS, DRAWDOWN, Breaker
 from agv2.deploy.tripwires import Tripwires
 from agv2.deploy.verdicts import GuardRecord, GuardVerdict
 from agv2.execution.safeguards import BarFacts
@@ -89,6 +89,12 @@ class Guards:
             pnl=_band(reference.daily_returns.get(symbol, np.empty(0)), config, n_books, off),
             off=tuple(off),
         )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the guards that are on."""
+        own = [name for name, guard in ((DRIFT, self.drift), (ENTROPY, self.entropy), (PNL, self.pnl)) if guard]
+        return *own, DAILY_LOSS, DRAWDOWN, STALE, FROZEN, SKEW
 
     def fresh(self) -> GuardsState:
         """State of guards that have seen nothing."""

@@ -8,6 +8,7 @@ from agv2.core.errors import DataError
 
 __all__ = [
     "AccountIn",
+    "AllGuardsOut",
     "ApprovalAnswer",
     "ApprovalOut",
     "ApprovalsOut",
@@ -16,6 +17,8 @@ __all__ = [
     "DecideIn",
     "DecideOut",
     "DecisionsOut",
+    "DriftOut",
+    "GuardsOut",
     "HealthOut",
     "HistoryGapError",
     "Kill",
@@ -28,6 +31,7 @@ __all__ = [
     "RecordRef",
     "StateOut",
     "SymbolOut",
+    "TrippedOut",
 ]
 
 
@@ -246,6 +250,46 @@ class SymbolOut(Message):
     """Open time of the newest bar told; null: none yet."""
 
 
+class TrippedOut(Message):
+    """A guard that has tripped and was not re-armed."""
+
+    symbol: str
+    guard: str
+    level: Literal["halt", "flatten"]
+    since_ns: int
+    reason: str
+
+
+class DriftOut(Message):
+    """How far recent bars have left the training bars in one column."""
+
+    column: str
+    stability_index: float
+    relative_entropy: float
+    limit_share: float
+    """The higher of both as a share of its own limit; beyond 1 it trips."""
+
+
+class GuardsOut(Message):
+    """The guards of one market."""
+
+    symbol: str
+    on: list[str]
+    off: list[str]
+    """Each with its reason."""
+    tripped: list[TrippedOut]
+    features: list[DriftOut]
+    """The furthest strayed first; empty where that guard is off."""
+    entropy: DriftOut | None
+    seen_bars: int
+
+
+class AllGuardsOut(Message):
+    """The guards of every served market."""
+
+    markets: list[GuardsOut]
+
+
 class StateOut(Message):
     """Everything that a person looks at first."""
 
@@ -260,6 +304,7 @@ class StateOut(Message):
     lease_held: bool
     lease_owner: str
     approvals_pending: int
+    tripped: list[TrippedOut]
     head: RecordRef
     started_ns: int
 

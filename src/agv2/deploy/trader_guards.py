@@ -135,6 +135,7 @@ class TraderGuards:
         """A bar was looked at."""
         if self._keeper is not None:
             self._keeper.after_bar(facts)
+            self._keeper.save()
         self._pulse.beat()
 
     def tick(self, now_ns: int) -> None:

@@ -25,7 +25,8 @@ _LONGEST_WAIT_S = 60.0
 _log = structlog.get_logger("agv2.alerts")
 
 Counted = Callable[[str, str], object]
-"""Told of each alert that a sink is done with: the sink's name, and `sent`, `failed`, `refused` or `left_out`."""
+"""Told of each alert that a sink is done with: the sink's name, and one of `OUTCOMES`."""
+OUTCOMES = ("sent", "failed", "refused", "left_out")
 
 
 @dataclass(slots=True)

@@ -7,8 +7,10 @@ from fastapi import APIRouter, Depends, HTTPException, Path, Query, Request, Res
 from fastapi.security import HTTPBearer
 
 from agv2.core.errors import ConfigError
+from agv2.deploy.api.guards_shown import shown_guards, shown_tripped
 from agv2.deploy.audit_chain import ChainHead
 from agv2.deploy.messages import (
+    AllGuardsOut,
     ApprovalAnswer,
     ApprovalOut,
     ApprovalsOut,
@@ -89,6 +91,13 @@ def service_routes(service: DecisionService) -> APIRouter:
     async def state() -> StateOut:
         """Model, limits, kill switch, lease and what is waiting."""
         return await _state(service)
+
+    @router.get("/v1/guards", tags=["state"])
+    async def guards() -> AllGuardsOut:
+        """What has tripped, what is off and why, and how far each feature has left the training bars."""
+        if service.engine is None:
+            raise NotReadyError("no model is loaded yet; /ready says when it is")
+        return AllGuardsOut(markets=[] if service.watch is None else shown_guards(service.watch))
 
     @router.get("/v1/approvals", tags=["approvals"])
     async def approvals() -> ApprovalsOut:
@@ -180,6 +189,7 @@ async def _state(service: DecisionService) -> StateOut:
         risk=None if engine.risk is None else {name: float(value) for name, value in engine.risk._asdict().items()},
         lease_held=bool(service.lease_owner),
         lease_owner=service.lease_owner,
+        tripped=[] if service.watch is None else shown_tripped(service.watch),
         approvals_pending=sum(each.status(service.clock.now_ns()) == "pending" for each in approvals),
         head=_ref(service.audit.head),
         started_ns=service.started_ns,
