@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from agv2.deploy.audit_chain import read_records
+from agv2.deploy.guard_sight import Unknown
 from agv2.deploy.safeguards import Heartbeat
 from agv2.models.bundle import ModelBundle
 from agv2.models.live_reference import LiveReference
@@ -122,7 +123,11 @@ def test_bars_unlike_those_of_training_stop_it_until_a_person_rearms(
     assert (state["kill"]["engaged"], state["kill"]["actor"], state["kill"]["flattens"]) == (True, "guard drift", False)
     assert (tripped(served), measured(served, "drift")) == (["drift"], "1.0")
     shown = served.ask("GET", "/v1/guards", "viewer").json()["markets"][0]
-    assert shown["features"][0]["limit_share"] > 1.0
+    assert shown["drift_limit_share"] > 1.0
+    sight = served.service.sight
+    assert [each.guard for each in sight.findings()] == ["drift"]  # type: ignore[union-attr]
+    assert sight.drift("TREND")[0].limit_share == shown["drift_limit_share"]  # type: ignore[union-attr]
+    assert sight.band() == Unknown("the bundle knows 0 days out of sample, 60 are needed")
     assert shown["seen_bars"] == 1 + len(halted)
     assert [line.partition(":")[0] for line in shown["off"]] == ["entropy", "pnl", "clock_skew", "stale_feed"]
     kinds = [each.kind for each in read_records(served.service.parts.audit)]

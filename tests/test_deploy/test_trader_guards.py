@@ -317,12 +317,15 @@ def killed(*_: Any, **__: Any) -> None:
 
 
 async def test_a_rehearsal_is_told_and_goes_on(tmp_path: Path, reference: LiveReference) -> None:
-    day = GuardedDay(tmp_path, a_model("drift", 40), reference)
+    day = GuardedDay(tmp_path, a_model("drift", 42), reference)
     day.is_heeded = False
     await day.run(40)
     assert [each.guard for each in day.records(GuardChanged)] == ["drift"]
     assert not day.day.switch.state().is_thrown
     assert day.openings(tripped_at(day, "drift") + 1)
+    day.day.switch.rearm("seen", "anna")
+    await day.run(41)
+    assert [each.event for each in day.records(GuardChanged)][:2] == ["tripped", "rearmed"]
 
 
 async def test_guards_that_are_off_are_told_at_every_start(tmp_path: Path) -> None:

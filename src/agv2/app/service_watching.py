@@ -16,6 +16,7 @@ from agv2.deploy.pulse import Pulse
 from agv2.deploy.safeguards import Heartbeat
 from agv2.deploy.service import DecisionService
 from agv2.deploy.service_watch import ServiceSwitch, ServiceWatch, StoreMemory, audited
+from agv2.deploy.watch_sight import WatchSight
 from agv2.deploy.watcher import WatchedMarket
 from agv2.models.live_reference import LiveReference
 from agv2.utils.config import Override, load_config
@@ -65,6 +66,9 @@ def open_watch(
             guards, StoreMemory(service, symbol), ServiceSwitch(service), audited(service, symbol)
         )  # fmt: skip
         markets[symbol] = WatchedMarket(keeper, None if problem else hours, tuple(off))
+    service.sight = WatchSight(
+        markets, has_weekends=not any(each.instrument.calendar.weekend_nights for each in engine.markets.values())
+    )
     name = f"service-{service.parts.account}"
     heart = Heartbeat(environment.home / "guards" / f"{name}.heartbeat.json")
     alerts = service.settings.alerts

@@ -17,7 +17,6 @@ __all__ = [
     "DecideIn",
     "DecideOut",
     "DecisionsOut",
-    "DriftOut",
     "GuardsOut",
     "HealthOut",
     "HistoryGapError",
@@ -260,16 +259,6 @@ class TrippedOut(Message):
     reason: str
 
 
-class DriftOut(Message):
-    """How far recent bars have left the training bars in one column."""
-
-    column: str
-    stability_index: float
-    relative_entropy: float
-    limit_share: float
-    """The higher of both as a share of its own limit; beyond 1 it trips."""
-
-
 class GuardsOut(Message):
     """The guards of one market."""
 
@@ -278,10 +267,10 @@ class GuardsOut(Message):
     off: list[str]
     """Each with its reason."""
     tripped: list[TrippedOut]
-    features: list[DriftOut]
-    """The furthest strayed first; empty where that guard is off."""
-    entropy: DriftOut | None
     seen_bars: int
+    """Since the guards of this bundle began, or were re-armed."""
+    drift_limit_share: float | None
+    """Of the feature that has strayed furthest; beyond 1 it trips. Null: that guard is off."""
 
 
 class AllGuardsOut(Message):

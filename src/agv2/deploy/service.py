@@ -21,6 +21,7 @@ from agv2.deploy.approval_desk import ApprovalDesk, Question
 from agv2.deploy.attribution_worker import AttributionWorker, Explained
 from agv2.deploy.audit_chain import AuditKind, AuditRecord, read_records
 from agv2.deploy.audit_log import AuditLog
+from agv2.deploy.guard_sight import GuardSight, NoSight
 from agv2.deploy.lease_keeper import LeaseKeeper
 from agv2.deploy.messages import DecideIn
 from agv2.deploy.metrics import ServiceMetrics
@@ -89,6 +90,7 @@ class DecisionService:
         self._writing = ThreadPoolExecutor(1, "audit")
         self._keeping = ThreadPoolExecutor(4, "state")
         self._latest: deque[dict[str, object]] = deque(maxlen=settings.decisions_kept)
+        self.sight: GuardSight = NoSight()  # until somebody who asks the guards puts theirs here
         self._closing = False
         self.engine: DecisionEngine | None = None
         self._store: StateStore | None = None

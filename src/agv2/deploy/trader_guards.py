@@ -68,12 +68,12 @@ class TraderSwitch:
         self._switch, self._is_heeded = switch, is_heeded
 
     def look(self) -> SwitchLook:
-        """What it says now; a trip that halts nothing counts as heeded already."""
+        """What it says now."""
         state = self._switch.state()
-        return SwitchLook(state.is_thrown or not self._is_heeded, state.number, state.by, state.reason)
+        return SwitchLook(state.is_thrown, state.number, state.by, state.reason)
 
     def throw(self, reason: str, by: str, *, flatten: bool) -> None:
-        """Halt the trader."""
+        """Halt the trader, if it is to be halted."""
         if self._is_heeded:
             self._switch.throw(reason, by, flatten=flatten)
 

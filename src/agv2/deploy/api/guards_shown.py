@@ -2,10 +2,9 @@
 
 from typing import TYPE_CHECKING
 
-from agv2.deploy.messages import DriftOut, GuardsOut, TrippedOut
+from agv2.deploy.messages import GuardsOut, TrippedOut
 
 if TYPE_CHECKING:
-    from agv2.deploy.monitoring import DriftMonitor, DriftState
     from agv2.deploy.watcher import WatchedMarket, Watcher
 
 __all__ = ["shown_guards", "shown_tripped"]
@@ -23,15 +22,14 @@ def shown_guards(watch: "Watcher") -> list[GuardsOut]:
 
 def _shown(symbol: str, market: "WatchedMarket") -> GuardsOut:
     guards, state = market.keeper.guards, market.keeper.state
-    entropy = _drifts(guards.entropy, state.entropy)
+    monitor, drift = guards.drift, state.drift
     return GuardsOut(
         symbol=symbol,
         on=list(market.guards),
         off=list(market.off),
         tripped=_tripped(symbol, market),
-        features=_drifts(guards.drift, state.drift),
-        entropy=entropy[0] if entropy else None,
-        seen_bars=0 if state.drift is None else state.drift.seen_bars,
+        seen_bars=0 if drift is None else drift.seen_bars,
+        drift_limit_share=float(monitor.limit_shares(drift).max()) if monitor and drift else None,
     )
 
 
@@ -45,18 +43,4 @@ def _tripped(symbol: str, market: "WatchedMarket") -> list[TrippedOut]:
             reason=held.reason,
         )
         for held in market.keeper.tripped()
-    ]
-
-
-def _drifts(monitor: "DriftMonitor | None", state: "DriftState | None") -> list[DriftOut]:
-    if monitor is None or state is None:
-        return []
-    return [
-        DriftOut(
-            column=drift.name,
-            stability_index=drift.stability_index,
-            relative_entropy=drift.relative_entropy,
-            limit_share=drift.limit_share,
-        )
-        for drift in monitor.drifts(state)
     ]

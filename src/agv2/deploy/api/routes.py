@@ -94,7 +94,7 @@ def service_routes(service: DecisionService) -> APIRouter:
 
     @router.get("/v1/guards", tags=["state"])
     async def guards() -> AllGuardsOut:
-        """What has tripped, what is off and why, and how far each feature has left the training bars."""
+        """Which guards are on, which are off and why, and what has tripped."""
         if service.engine is None:
             raise NotReadyError("no model is loaded yet; /ready says when it is")
         return AllGuardsOut(markets=[] if service.watch is None else shown_guards(service.watch))
