@@ -175,16 +175,16 @@ class ServiceWatch:
         if all(self._service.checks().values()):
             self._pulse.beat()
         if self._time.is_due(now_ns):
-            self._desk.post(Alert(AlertEvent.DAILY_SUMMARY, Severity.INFO, now_ns, self._source, self._summary()))
+            self._desk.tell(
+                lambda: Alert(AlertEvent.DAILY_SUMMARY, Severity.INFO, now_ns, self._source, self._summary())
+            )
 
     # ------------------------------------------------------------------------------------------ any thread
 
     def recorded(self, kind: AuditKind, body: Mapping[str, Any]) -> None:
         """A record is in the audit log."""
         self._n_decisions += kind is AuditKind.DECISION
-        alert = alert_of_audit(kind, body, self._source, self._service.clock.now_ns())
-        if alert is not None:
-            self._desk.post(alert)
+        self._desk.tell(lambda: alert_of_audit(kind, body, self._source, self._service.clock.now_ns()))
 
     def _tick_for_ever(self) -> None:
         while not self._ending.wait(self._beat_s):

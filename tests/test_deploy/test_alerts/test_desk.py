@@ -135,6 +135,7 @@ def test_nobody_waits_for_a_receiver_that_hangs_and_the_other_one_is_told() -> N
     desk = AlertDesk([hanging, quick], config(per_minute=60), lambda *what: counted.append(what))
     desk.post(an_alert("first"))
     hanging.wait(1)
+    quick.wait(1)
     began = time.monotonic()
     for number in range(300):
         desk.post(an_alert(f"alert {number}"))
@@ -143,6 +144,16 @@ def test_nobody_waits_for_a_receiver_that_hangs_and_the_other_one_is_told() -> N
     assert ("hanging", "left_out") in counted
     assert ["first"] in quick.texts
     gate.set()
+
+
+def test_a_message_that_cannot_be_made_stops_nobody() -> None:
+    sink = Sink()
+    desk = AlertDesk([sink], CONFIG)
+    desk.tell(lambda: 1 / 0)  # type: ignore[arg-type,return-value]
+    desk.tell(lambda: None)
+    desk.tell(lambda: an_alert("killed"))
+    desk.close(20.0)
+    assert sink.texts == [["killed"]]
 
 
 def test_a_desk_without_receivers_takes_everything() -> None:

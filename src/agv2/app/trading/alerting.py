@@ -29,19 +29,19 @@ class TraderAlerts:
 
     def heard(self, record: JournalRecord) -> None:
         """A record is in the journal."""
-        alert = alert_of_record(record, self._source, self._clock.now_ns())
-        if alert is not None:
-            self._desk.post(alert)
+        self._desk.tell(lambda: alert_of_record(record, self._source, self._clock.now_ns()))
 
     def looked(self, status: TraderStatus) -> None:
         """The trader's status changed, or some seconds went by."""
         now_ns = self._clock.now_ns()
-        if not self._time.is_due(now_ns):
-            return
+        if self._time.is_due(now_ns):
+            self._desk.tell(lambda: self._summary(status, now_ns))
+
+    def _summary(self, status: TraderStatus, now_ns: int) -> Alert:
         text = summary_words(status, self._equity, status.n_fills - self._fills)
-        self._desk.post(Alert(AlertEvent.DAILY_SUMMARY, Severity.INFO, now_ns, self._source, text))
         self._fills = status.n_fills
         self._equity = status.risk.last_equity if status.risk is not None else self._equity
+        return Alert(AlertEvent.DAILY_SUMMARY, Severity.INFO, now_ns, self._source, text)
 
 
 def summary_words(status: TraderStatus, equity_before: float, n_fills: int) -> str:

@@ -70,6 +70,16 @@ class AlertDesk:
             for line in self._lines:
                 line.put(due)
 
+    def tell(self, compose: Callable[[], Alert | None]) -> None:
+        """`post` what `compose` makes, if anything. What it raises is logged: words must not stop a trade."""
+        try:
+            alert = compose()
+        except Exception:  # noqa: BLE001 - whatever is wrong with a message, whoever raised it has better things to do
+            _log.exception("no alert could be made of it")
+            return
+        if alert is not None:
+            self.post(alert)
+
     def close(self, within_s: float) -> None:
         """Send what waits, one attempt each, and end."""
         ends_s = self._now_s() + within_s
