@@ -115,7 +115,7 @@ def test_bars_unlike_those_of_training_stop_it_until_a_person_rearms(
     keeper = watch.markets["TREND"].keeper
     assert keeper.guards.drift is not None
     object.__setattr__(keeper.guards.drift, "limit", 1e-6)
-    halted = [decide(served, told_bars, stop, 2) for stop in range(opening + 1, opening + 25)]
+    halted = [decide(served, told_bars, stop, 2) for stop in range(opening + 1, opening + 10)]
     at = next(place for place, each in enumerate(halted) if each["killed"])
     assert all(not each["killed"] for each in halted[:at])
     assert all(each["order"] is None for each in halted[at:])
