@@ -11,6 +11,7 @@ import structlog
 pytest_plugins = [
     "pytester",
     "tests.browsers",
+    "tests.receivers",
     "tests.redis_server",
     "tests.servers",
     "tests.untrained_bundles",

@@ -22,13 +22,14 @@ label in [`ops/prometheus`](../ops/prometheus) and [`ops/grafana`](../ops/grafan
 """
 _END = """
 A histogram is asked for as `_bucket` (with the label `le`), `_sum` and `_count`. A series with labels is there from the
-first time that it was counted, but for `agv2_auth_failures_total` and `agv2_approvals_total`, which like those without
-labels are there from the start. Prometheus' client adds `_created` series, which nothing here uses. Labels never hold
-what a caller wrote: an unknown path is `unmatched`, an unknown method `other`.
+first time that it was counted, but for `agv2_auth_failures_total`, `agv2_approvals_total`, `agv2_guard_tripped` and
+`agv2_alerts_total`, which like those without labels are there from the start, or from when the model is loaded.
+Prometheus' client adds `_created` series, which nothing here uses. Labels never hold what a caller wrote: an unknown
+path is `unmatched`, an unknown method `other`.
 
 `agv2_ready`, `agv2_lease_held`, `agv2_kill_switch` and `agv2_state_readable` are read anew at each scrape, so that a
-switch thrown by another process shows; while the state cannot be read, `agv2_kill_switch` is what it last was. Guards
-of a trader are not here: they write to its journal ([guards](guards.md)).
+switch thrown by another process shows; while the state cannot be read, `agv2_kill_switch` is what it last was.
+`agv2_guard_tripped` is of the service's own guards; those of a trader write to its journal ([guards](guards.md)).
 
 What is worth waking somebody for is in [`ops/prometheus/alerts.yaml`](../ops/prometheus/alerts.yaml), what to do then
 in [operations](operations.md).

@@ -4,14 +4,17 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from agv2.app.watchdog import Watchdog
+from agv2.app.watchdog_alerts import watchdog_alerts
 from agv2.core.errors import ConfigError, DataError
 from agv2.deploy.safeguards import Beat, Heartbeat
 from agv2.utils.clock import ReplayClock, SystemClock
+from tests.receivers import Receiver
 
 S = 1_000_000_000
 TRADER = """
@@ -119,3 +122,15 @@ def test_a_killed_trader_is_flattened_by_the_command(tmp_path: Path) -> None:
     finally:
         trader.kill()
         trader.wait()
+
+
+def test_people_are_told_before_it_acts(tmp_path: Path, receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AGV2_WEBHOOK_URL", receiver.url)
+    heart = Heartbeat(tmp_path / "heartbeat.json")
+    heart.beat(Beat(1, 0, 42, "demo", False))
+    with watchdog_alerts(heart.path, None, ()) as alert:
+        dog, _ = dog_of(tmp_path, touch(tmp_path / "flat"))
+        replace(dog, alert=alert).watch()
+    (told,) = [alert for heard in receiver.heard for alert in heard.json["alerts"]]
+    assert (told["event"], told["source"]) == ("guard_tripped", "watchdog of heartbeat.json")
+    assert "the trader (process 42) has been silent" in told["text"]

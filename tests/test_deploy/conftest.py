@@ -102,7 +102,7 @@ def serve(untrained_bundle: Path, tmp_path: Path, clock: ReplayClock, log: io.St
 
 def started(bundle: Path, home: Path, *settings: str, account: str = "DEMO", **more: Any) -> Served:
     """A service that begins to load, with a token of each role."""
-    chosen: dict[str, Any] = {"other_switches": tuple, "engine": None} | more
+    chosen: dict[str, Any] = {"other_switches": tuple, "engine": None, "watch": None} | more
     clock = chosen["clock"]
     config = load_config(DeploySettings, "deploy", None, [parse_override(f"deploy.{each}") for each in settings])
     parts = ServiceParts(
@@ -111,6 +111,7 @@ def started(bundle: Path, home: Path, *settings: str, account: str = "DEMO", **m
         open_state=lambda: SqliteState(home / "state.db", clock),
         load_engine=chosen["engine"] or (lambda: engine_of(bundle, config.runtime)),
         other_switches=chosen["other_switches"],
+        open_watch=chosen["watch"],
     )
     failures: list[Exception] = []
     service = DecisionService(parts, config, clock, failures.append)

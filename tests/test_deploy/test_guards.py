@@ -11,8 +11,9 @@ from agv2.core.timeframes import Timeframe
 from agv2.deploy.clock_watch import ClockReading
 from agv2.deploy.drift_reference import feature_reference
 from agv2.deploy.guard_state import GuardsState
-from agv2.deploy.guards import BarFacts, Guards, GuardStep
+from agv2.deploy.guards import Guards, GuardStep
 from agv2.deploy.guards_config import GuardsConfig
+from agv2.execution.safeguards import BarFacts
 from agv2.models.live_reference import LiveReference
 from agv2.risk.limits import RiskState, fresh_risk_state, observe_equity
 from agv2.utils.config import load_config

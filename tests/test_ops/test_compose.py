@@ -23,7 +23,7 @@ COMPOSE: dict[str, Any] = yaml.safe_load(TEXT)
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 KNOWN = {"build", "image", "command", "environment", "secrets", "ports", "volumes", "tmpfs", "read_only", "depends_on"}
 KNOWN |= {"healthcheck", "restart", "stop_grace_period", "cap_drop", "security_opt"}
-VARIABLE = re.compile(r"(?<!\$)\$\{(\w+)(?::\?[^}]*)?\}")
+VARIABLE = re.compile(r"(?<!\$)\$\{(\w+)(?::\?[^}]*|:-)?\}")
 
 
 def example() -> tuple[list[str], list[str]]:
@@ -107,8 +107,10 @@ def test_each_has_a_health_check_but_the_image_without_a_shell() -> None:
 def test_variables_are_keys_of_the_example_and_none_has_a_value_here() -> None:
     ours, containers = example()
     named = set(VARIABLE.findall(TEXT)) | {secret["environment"] for secret in COMPOSE["secrets"].values()}
-    assert named == set(containers)
-    assert not re.search(r"\$\{\w+:-", TEXT), "a default password is a known password"
+    alerts = {key for key in ours if key.startswith(("AGV2_TELEGRAM", "AGV2_WEBHOOK"))}
+    assert named == set(containers) | alerts
+    assert alerts == set(re.findall(r"\$\{(\w+):-\}", TEXT)), "what nobody must have is empty where it is not set"
+    assert not re.search(r"\$\{\w+:-[^}]", TEXT), "a default password is a known password"
     assert set(ours) == {name.upper() for name in Environment.model_fields}
     for key, value in (
         (key, value) for each in SERVICES.values() for key, value in each.get("environment", {}).items()

@@ -30,6 +30,7 @@ from agv2.utils.logging_config import configure_logging, hide_secrets
 if TYPE_CHECKING:
     from agv2.deploy.decision_engine import DecisionEngine
     from agv2.deploy.service import OtherSwitch
+    from agv2.deploy.watcher import Watcher
 
 __all__ = ["ServeRequest", "audit_path", "serve", "token_store"]
 
@@ -108,6 +109,11 @@ def _serve(
 
         return load_engine(request.bundle, request.symbols, settings.runtime, request.config_dir, request.overrides)
 
+    def watch(service: DecisionService, engine: "DecisionEngine") -> "Watcher":
+        from agv2.app.service_watching import open_watch
+
+        return open_watch(service, engine, environment, request.config_dir, request.overrides)
+
     def switches() -> "Sequence[OtherSwitch]":
         from agv2.app.trading.places import kill_switches
 
@@ -123,6 +129,7 @@ def _serve(
         open_state=lambda: open_state_store(environment, clock, AccountSwitch.after_loss(clock)),
         load_engine=load,
         other_switches=switches,
+        open_watch=watch,
     )
     service = DecisionService(parts, settings, clock, failed)
     app = create_app(service, tokens, [mount_console])

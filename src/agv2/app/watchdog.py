@@ -46,6 +46,7 @@ class Watchdog:
         steady: measures silence.
         wall: stamps records.
         tell: told what happens, in a line each.
+        alert: told of every trip and every re-arming, before the action; must not block.
     """
 
     heartbeat: Path
@@ -54,6 +55,7 @@ class Watchdog:
     steady: Clock
     wall: Clock
     tell: Callable[[str], None]
+    alert: Callable[[GuardRecord], object] = lambda record: None
 
     @property
     def latch(self) -> Path:
@@ -151,3 +153,5 @@ class Watchdog:
         self.records.parent.mkdir(parents=True, exist_ok=True)
         with self.records.open("a", encoding="utf-8") as file:
             file.writelines(json.dumps(record.as_json()) + "\n" for record in records)
+        for record in records:
+            self.alert(record)

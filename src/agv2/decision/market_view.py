@@ -1,6 +1,6 @@
 """What a decision reads of its market: the newest bar and all that was computed from it and those before."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -25,6 +25,8 @@ class MarketView:
     levels: NearLevels
     market_row: Float32Array
     """(market size,) embedding and head predictions."""
+    feature_row: Float32Array = field(default_factory=lambda: np.empty(0, dtype=np.float32))
+    """(n_features,) raw, for guards: no decision reads it. Empty where the source keeps none."""
 
 
 def near_levels(features: FeatureMatrix, bars: slice) -> RecordArray:

@@ -25,6 +25,7 @@ from agv2.deploy.messages import AccountIn, BarsIn, BookIn, DecideIn
 from agv2.deploy.model_loader import ServedMarket, load_decider
 from agv2.deploy.onnx_policy import OnnxPolicy
 from agv2.deploy.settings import Runtime
+from agv2.execution.safeguards import BarFacts
 from agv2.models.bundle import ModelBundle
 from agv2.risk.config import RiskConfig
 from agv2.risk.limits import RiskState, fresh_risk_state, is_halted, observe_equity
@@ -66,6 +67,8 @@ class Made:
     grounds: dict[str, Any]
     """For the audit log, beside the answer."""
     explicable: Explicable
+    seen: BarFacts
+    """For the guards."""
 
 
 class DecisionEngine:
@@ -173,7 +176,9 @@ class DecisionEngine:
         memory.remember(bars)
         if view.bar.ts_ns >= self._risk_ns:  # a question about the past changes no limit
             self._risk, self._risk_ns = risk, view.bar.ts_ns
-        return self._made(served, asked, view, window, decision, before, risk, book, bars_digest, killed)
+        entropy = None if is_halted(risk) else decision.entropy
+        seen = BarFacts(now_ns, view.bar, int(bars.close_ns[-1]), view.feature_row, entropy, risk)
+        return self._made(served, asked, view, window, decision, before, seen, book, bars_digest, killed)
 
     def _looked(self, served: ServedMarket, bars: Bars) -> tuple[str, MarketView, Float32Array]:
         """Digest of the bars read, and what they say: the same for every book that asks at this bar."""
@@ -197,7 +202,7 @@ class DecisionEngine:
         window: Float32Array,
         decision: Decision,
         before: RiskState | None,
-        risk: RiskState,
+        seen: BarFacts,
         book: Account,
         bars_digest: str,
         killed: Killed,
@@ -209,7 +214,7 @@ class DecisionEngine:
         first, last = served.layout.slices()["regime"]
         trend, consolidation, volatile = decision.observation[first:last].tolist()
         plan, chosen = decision.plan, int(odds[0].argmax())
-        order = plan.order
+        order, risk = plan.order, seen.risk
         answer = {
             "model": served.bundle.digest,
             "symbol": asked.symbol,
@@ -251,6 +256,7 @@ class DecisionEngine:
             explicable=Explicable(
                 asked.symbol, window, decision.observation, chosen or 1 + int(odds[0][2] > odds[0][1])
             ),
+            seen=seen,
         )
 
 

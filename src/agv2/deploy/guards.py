@@ -6,44 +6,29 @@ from typing import NamedTuple
 
 import numpy as np
 
-from agv2.core.arrays import Float32Array, FloatArray, IntArray
-from agv2.core.bars import Bar
+from agv2.core.arrays import FloatArray, IntArray
 from agv2.core.errors import DataError
 from agv2.core.timeframes import Timeframe
 from agv2.deploy.bundle_band import bundle_band
-from agv2.deploy.clock_watch import ClockReading, ClockState, ClockWatch
+from agv2.deploy.clock_watch import SKEW, ClockReading, ClockState, ClockWatch
 from agv2.deploy.drift_verdict import drift_verdict
-from agv2.deploy.feed_watch import FeedState, FeedWatch
+from agv2.deploy.feed_watch import FROZEN, STALE, FeedState, FeedWatch
 from agv2.deploy.guard_state import GuardsState
 from agv2.deploy.guards_config import GuardsConfig
 from agv2.deploy.monitoring import DriftMonitor
 from agv2.deploy.pnl_band import PNL, PnlBand
-from agv2.deploy.safeguards import Breaker
+from agv2.deploy.safeguards import DAILY_LOSS, DRAWDOWN, Breaker
 from agv2.deploy.tripwires import Tripwires
 from agv2.deploy.verdicts import GuardRecord, GuardVerdict
+from agv2.execution.safeguards import BarFacts
 from agv2.models.feature_reference import FeatureReference
 from agv2.models.live_reference import LiveReference
 from agv2.risk.config import RiskParams
-from agv2.risk.limits import RiskState
 
-__all__ = ["BarFacts", "GuardStep", "Guards"]
+__all__ = ["GuardStep", "Guards"]
 
 DRIFT, ENTROPY = "drift", "entropy"
 _NS_PER_S = 1_000_000_000
-
-
-class BarFacts(NamedTuple):
-    """What a trader knows once it has decided at the close of a bar."""
-
-    now_ns: int
-    bar: Bar
-    close_ns: int
-    feature_row: Float32Array | FloatArray
-    """(n_features,) raw, as the policy's encoder gets it before scaling."""
-    entropy: float | None
-    """Of the policy's choices, nats; None where the choice was forced, as while halted."""
-    risk: RiskState
-    """After the bar."""
 
 
 class GuardStep(NamedTuple):
@@ -105,6 +90,12 @@ class Guards:
             pnl=_band(reference.daily_returns.get(symbol, np.empty(0)), config, n_books, off),
             off=tuple(off),
         )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the guards that are on."""
+        own = [name for name, guard in ((DRIFT, self.drift), (ENTROPY, self.entropy), (PNL, self.pnl)) if guard]
+        return *own, DAILY_LOSS, DRAWDOWN, STALE, FROZEN, SKEW
 
     def fresh(self) -> GuardsState:
         """State of guards that have seen nothing."""

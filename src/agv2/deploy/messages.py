@@ -8,6 +8,7 @@ from agv2.core.errors import DataError
 
 __all__ = [
     "AccountIn",
+    "AllGuardsOut",
     "ApprovalAnswer",
     "ApprovalOut",
     "ApprovalsOut",
@@ -16,6 +17,7 @@ __all__ = [
     "DecideIn",
     "DecideOut",
     "DecisionsOut",
+    "GuardsOut",
     "HealthOut",
     "HistoryGapError",
     "Kill",
@@ -28,6 +30,7 @@ __all__ = [
     "RecordRef",
     "StateOut",
     "SymbolOut",
+    "TrippedOut",
 ]
 
 
@@ -248,6 +251,36 @@ class SymbolOut(Message):
     """Open time of the newest bar told; null: none yet."""
 
 
+class TrippedOut(Message):
+    """A guard that has tripped and was not re-armed."""
+
+    symbol: str
+    guard: str
+    level: Literal["halt", "flatten"]
+    since_ns: int
+    reason: str
+
+
+class GuardsOut(Message):
+    """The guards of one market."""
+
+    symbol: str
+    on: list[str]
+    off: list[str]
+    """Each with its reason."""
+    tripped: list[TrippedOut]
+    seen_bars: int
+    """Since the guards of this bundle began, or were re-armed."""
+    drift_limit_share: float | None
+    """Of the feature that has strayed furthest; beyond 1 it trips. Null: that guard is off."""
+
+
+class AllGuardsOut(Message):
+    """The guards of every served market."""
+
+    markets: list[GuardsOut]
+
+
 class StateOut(Message):
     """Everything that a person looks at first."""
 
@@ -262,6 +295,7 @@ class StateOut(Message):
     lease_held: bool
     lease_owner: str
     approvals_pending: int
+    tripped: list[TrippedOut]
     head: RecordRef
     started_ns: int
 

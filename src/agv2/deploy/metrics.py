@@ -53,6 +53,13 @@ class ServiceMetrics:
         self.audit_records = self._gauge("audit_records", "Number of the audit log's newest record.")
         self.attributions_dropped = self._counter("attributions_dropped", "Decisions whose attribution was left out.")
         self.approvals = self._counter("approvals", "Answers to requests for approval.", "answer")
+        self.guard_tripped = self._gauge(
+            "guard_tripped", "1 while a guard has tripped and was not re-armed.", "symbol", "guard"
+        )
+        self.drift = self._gauge(
+            "drift_limit_share", "The feature that has strayed furthest, as a share of its limit.", "symbol"
+        )
+        self.alerts = self._counter("alerts", "Alerts that a receiver is done with.", "receiver", "outcome")
         self.model = self._gauge("model_info", "1 for the bundle that serves.", "model", "runtime")
         for kind in _KINDS:  # there from the start: the first of a series is no increase to Prometheus
             self.auth_failures.labels(kind)

@@ -86,7 +86,10 @@ class ServedMarket:
         newest = slice(len(recent) - 1, len(recent))
         levels = NearLevels(*near_levels(features, newest)[0].item())
         newest_bar = self.read(recent.slice(len(recent) - 2, len(recent)))[-1]
-        return MarketView(newest_bar, float(features.sigma[-1]), levels, said.rows()[0]), window
+        return (
+            MarketView(newest_bar, float(features.sigma[-1]), levels, said.rows()[0], features.values[-1].copy()),
+            window,
+        )
 
     def _recent(self, bars: Bars) -> Bars:
         if len(bars) < self.bars_needed:

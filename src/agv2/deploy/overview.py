@@ -7,6 +7,7 @@ from agv2.core.errors import AGV2Error, DataError
 from agv2.deploy.approval_desk import Question
 from agv2.deploy.audit_chain import ChainHead
 from agv2.deploy.guard_sight import EquityBand, Unknown
+from agv2.deploy.guards_shown import shown_tripped
 from agv2.deploy.messages import ApprovalOut, KillOut, RecordRef, StateOut, SymbolOut
 from agv2.deploy.service import DecisionService, NotReadyError
 from agv2.deploy.verdicts import GuardVerdict
@@ -149,6 +150,7 @@ class Overview:
             risk=None if engine.risk is None else {name: float(value) for name, value in engine.risk._asdict().items()},
             lease_held=bool(service.lease_owner),
             lease_owner=service.lease_owner,
+            tripped=[] if service.watch is None else shown_tripped(service.watch),
             approvals_pending=sum(each.status(service.clock.now_ns()) == "pending" for each in questions),
             head=record_ref(service.audit.head),
             started_ns=service.started_ns,

@@ -32,6 +32,7 @@ from agv2.utils.clock import Clock
 
 if TYPE_CHECKING:
     from agv2.deploy.decision_engine import DecisionEngine, Made
+    from agv2.deploy.watcher import Watcher
 
 __all__ = ["DecisionService", "NotReadyError", "ServiceParts"]
 
@@ -65,6 +66,8 @@ class ServiceParts:
     load_engine: Callable[[], "DecisionEngine"]
     other_switches: Callable[[], Sequence["OtherSwitch"]] = tuple
     """Switches of traders beside the service, thrown and re-armed with its own."""
+    open_watch: "Callable[[DecisionService, DecisionEngine], Watcher] | None" = None
+    """Makes what halts the service by itself and tells people; None: nothing does."""
 
 
 class DecisionService:
@@ -87,7 +90,7 @@ class DecisionService:
         self._deciding = ThreadPoolExecutor(1, "decide")
         self._writing = ThreadPoolExecutor(1, "audit")
         self._keeping = ThreadPoolExecutor(4, "state")
-        self._latest: deque[dict[str, Any]] = deque(maxlen=settings.decisions_kept)
+        self._latest: deque[dict[str, object]] = deque(maxlen=settings.decisions_kept)
         self.books = ToldBooks()
         self.sight: GuardSight = NoSight()  # until somebody who asks the guards puts theirs here
         self._closing = False
@@ -96,6 +99,7 @@ class DecisionService:
         self._audit: AuditLog | None = None
         self._keeper: LeaseKeeper | None = None
         self._explaining: AttributionWorker | None = None
+        self.watch: Watcher | None = None
         self._thread = threading.Thread(target=self._become_ready, name="loading", daemon=True)
 
     # ------------------------------------------------------------------------------------------ life
@@ -131,21 +135,24 @@ class DecisionService:
             self._audit = AuditLog(self.parts.audit, self.clock)
             self._recall()
             engine.restore(self._store.get(self._risk_key))
+            self.watch = None if self.parts.open_watch is None else self.parts.open_watch(self, engine)
             if self.settings.attribution.enabled:
                 self._explaining = AttributionWorker(
                     engine, self.settings.attribution.queue, self._record_attribution, self._attribution_dropped
                 )
-            self._record(
+            self.record(
                 AuditKind.STARTED,
                 {"account": self.parts.account, "model": engine.bundle.digest, "runtime": engine.runtime.value},
             )
             if self._store.lost:
-                self._record(AuditKind.STATE_LOST, {"account": self.parts.account, "reason": self._store.lost})
+                self.record(AuditKind.STATE_LOST, {"account": self.parts.account, "reason": self._store.lost})
                 _log.error("state lost: new positions are forbidden until re-armed", reason=self._store.lost)
             self.metrics.model.labels(engine.bundle.digest, engine.runtime.value).set(1)
             self.metrics.kill_switch.set(float(self.switch.state().engaged))
             gc.collect()
             gc.freeze()  # what was loaded stays: later collections need not look at it again
+            if self.watch is not None:
+                self.watch.begin()
             self.engine = engine
             _log.info("ready", model=engine.bundle.digest[:12], symbols=",".join(engine.markets))
         except Exception as error:  # noqa: BLE001 - whatever it is, the process must end and say so
@@ -158,6 +165,8 @@ class DecisionService:
         )
 
     def _close(self) -> None:
+        if self.watch is not None:
+            self.watch.end()
         self._deciding.shutdown(wait=True)
         if self._explaining is not None:
             self._explaining.stop(self.settings.shutdown_s)
@@ -165,8 +174,10 @@ class DecisionService:
         self._writing.shutdown(wait=True)
         if self._audit is not None:
             with suppress(StateError):
-                self._audit.append(AuditKind.STOPPED, {"account": self.parts.account})
+                self.record(AuditKind.STOPPED, {"account": self.parts.account})
             self._audit.close()
+        if self.watch is not None:
+            self.watch.close()
         if self._keeper is not None:
             self._keeper.stop()
         if self._store is not None:
@@ -252,7 +263,7 @@ class DecisionService:
         }
         keeping = self._in(self._keeping, lambda: self._keep_risk(made.risk))
         record, _ = await asyncio.gather(
-            self._in(self._writing, lambda: self._record(AuditKind.DECISION, body)), keeping
+            self._in(self._writing, lambda: self.record(AuditKind.DECISION, body)), keeping
         )
         if self._explaining is not None:
             self._explaining.explain(Explained(record.number, request_id, made.explicable))
@@ -296,6 +307,8 @@ class DecisionService:
 
         more = {"fresh_limits": fresh_limits}
         state = await self._turned(AuditKind.REARM, turn, actor, reason, request_id, more)
+        if self.watch is not None:
+            await self._in(self._deciding, self.watch.settle)
         if fresh_limits and self.engine is not None:
             await self._in(self._deciding, self.engine.forget_risk)
             await self._in(self._keeping, lambda: self.store.put(self._risk_key, None))
@@ -315,7 +328,7 @@ class DecisionService:
 
         answered = await self._in(self._keeping, said)
         body = {"request_id": request_id, "account": self.parts.account, **self.shown(answered)}
-        await self._in(self._writing, lambda: self._record(AuditKind.APPROVAL, body))
+        await self._in(self._writing, lambda: self.record(AuditKind.APPROVAL, body))
         self.metrics.approvals.labels("yes" if approve else "no").inc()
         return answered
 
@@ -373,13 +386,33 @@ class DecisionService:
         kill = self.switch.state()
         self.metrics.kill_switch.set(float(kill.engaged))
         with self.metrics.decide_seconds.time():
-            return self.engine.decide(asked, self.clock.now_ns(), killed=kill.leaves)
+            made = self.engine.decide(asked, self.clock.now_ns(), killed=kill.leaves)
+            if self.watch is None or not self.watch.trips(asked.symbol, made.seen):
+                return made
+            return self.engine.decide(asked, self.clock.now_ns(), killed=self.switch.state().leaves)
+
+    def when_idle(self, work: Callable[[], None]) -> None:
+        """Have `work` done between two decisions, in their thread.
+
+        Raises:
+            RuntimeError: the service is closed.
+        """
+        self._deciding.submit(work)
 
     def _keep_risk(self, risk: str) -> None:
+        self.keep(self._risk_key, risk)
+
+    def keep(self, key: str, text: str) -> None:
+        """Keep `text` with the account's state, as long as the account is ours.
+
+        Raises:
+            NotReadyError: it no longer is.
+            StateError: the store cannot keep it.
+        """
         lease = self._keeper.lease if self._keeper is not None else None
         if lease is None:
             raise NotReadyError("the account is no longer ours")
-        self.store.put(self._risk_key, risk, lease)
+        self.store.put(key, text, lease)
 
     async def _turned(
         self,
@@ -393,21 +426,29 @@ class DecisionService:
         state = await self._in(self._keeping, turn)
         self.metrics.kill_switch.set(float(state.engaged))
         body = {"request_id": request_id, "account": self.parts.account, "actor": actor, "reason": reason, **more}
-        await self._in(self._writing, lambda: self._record(kind, body))
+        await self._in(self._writing, lambda: self.record(kind, body))
         _log.warning(kind.value, actor=actor, reason=reason)
         return state
 
-    def _record(self, kind: AuditKind, body: dict[str, Any]) -> AuditRecord:
+    def record(self, kind: AuditKind, body: dict[str, Any]) -> AuditRecord:
+        """Append to the audit log; on return it is safe.
+
+        Raises:
+            NotReadyError: no log is open.
+            StateError: it cannot be written.
+        """
         if self._audit is None:
             raise NotReadyError("no audit log is open")
         record = self._audit.append(kind, body)
         self.metrics.audit_records.set(record.number)
         if kind is AuditKind.DECISION:
             self._latest.append(_shown(record))
+        if self.watch is not None:
+            self.watch.recorded(kind, record.body)
         return record
 
     def _record_attribution(self, body: dict[str, object]) -> None:
-        self._record(AuditKind.ATTRIBUTION, body)
+        self.record(AuditKind.ATTRIBUTION, body)
         for shown in reversed(self._latest):
             if shown["number"] == body["of"]:
                 shown["attribution"] = body

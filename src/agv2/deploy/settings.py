@@ -1,12 +1,13 @@
 """How the decision service runs: the model of `config/deploy.yaml`."""
 
-import ipaddress
 from enum import StrEnum
 from typing import Annotated
 
 from pydantic import Field, model_validator
 
 from agv2.core.errors import ConfigError
+from agv2.deploy.alerts.config import AlertsConfig
+from agv2.deploy.loopback import is_loopback
 from agv2.utils.config import Config
 
 __all__ = ["DeploySettings", "Runtime"]
@@ -53,6 +54,7 @@ class DeploySettings(Config):
     decisions_kept: Annotated[int, Field(ge=1, le=100_000)]
     approval: _Approval
     attribution: _Attribution
+    alerts: AlertsConfig
 
     @model_validator(mode="after")
     def _both_or_neither(self) -> "DeploySettings":
@@ -68,12 +70,7 @@ class DeploySettings(Config):
     @property
     def is_loopback(self) -> bool:
         """Whether only programs of this machine can call."""
-        if self.host == "localhost":
-            return True
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return False
+        return is_loopback(self.host)
 
     def require_safe_address(self, *, insecure: bool) -> None:
         """Refuse to hand tokens to whoever listens on the way.

@@ -1,6 +1,6 @@
 """The journal: what was seen, decided, asked and answered, safe on a disk before anything goes on the wire."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
@@ -119,6 +119,11 @@ class Journal(JournalReader):
         super().__init__(location, name=name, clock=clock)
         self._run = run
         self._last_seq = self._store.last_seq()
+        self._listeners: list[Callable[[JournalRecord], None]] = []
+
+    def listen(self, heard: Callable[[JournalRecord], None]) -> None:
+        """Have `heard` told of each record from now on, once it is safe; it returns at once and raises nothing."""
+        self._listeners.append(heard)
 
     def append(self, *records: JournalRecord) -> int:
         """Write `records`, all or none. On return they survive a kill and a loss of power.
@@ -146,6 +151,9 @@ class Journal(JournalReader):
         ]
         self._store.append(rows)
         self._last_seq += len(rows)
+        for heard in self._listeners:
+            for record in records:
+                heard(record)
         return self._last_seq
 
 

@@ -35,6 +35,7 @@ __all__ = [
     "BrokerSaved",
     "DecisionMade",
     "FillSeen",
+    "GuardChanged",
     "InputsSeen",
     "IntentMade",
     "JournalRecord",
@@ -283,6 +284,24 @@ class Rearmed:
 
 
 @dataclass(frozen=True, slots=True)
+class GuardChanged:
+    """A guard tripped, became stricter, or was re-armed by a person."""
+
+    kind: ClassVar[str] = "guard"
+    symbol: str
+    event: str
+    """`tripped`, `raised` or `rearmed`."""
+    guard: str
+    level: str
+    """`halt` or `flatten`, as it became; for `rearmed` as it was."""
+    reason: str
+    evidence: dict[str, float | str]
+    by: str = ""
+    note: str = ""
+    """Why, in the words of who re-armed."""
+
+
+@dataclass(frozen=True, slots=True)
 class Noted:
     """Something that a person should know: foreign positions, repairs, contradictions."""
 
@@ -312,6 +331,7 @@ JournalRecord = (
     | BrokerSaved
     | Killed
     | Rearmed
+    | GuardChanged
     | Noted
 )
 """Any of them."""

@@ -32,7 +32,7 @@ from agv2.execution.order_search import OrderSearch
 from agv2.execution.order_states import OrderState
 from agv2.execution.order_track import IntentKind, OrderTrack
 from agv2.execution.ports import Broker
-from agv2.execution.protection import bracket_on_grid, bracket_problem, entry_problem
+from agv2.execution.protection import UNPROTECTED, bracket_on_grid, bracket_problem, entry_problem
 from agv2.utils.clock import Clock
 
 __all__ = ["OrderExecutor"]
@@ -255,7 +255,7 @@ class OrderExecutor:
         if current is not None and current.stop_loss > 0.0:
             self._writes.note("warning", f"{name}: {problem}; its stop holds", position.symbol)
             return
-        self._writes.note("alarm", f"{name} cannot be protected: closing it", position.symbol)
+        self._writes.note("alarm", f"{name} {UNPROTECTED}", position.symbol)
         await self._close_now(current or position)
         closed.append(position.position_id)
 

@@ -6,6 +6,8 @@ from agv2.execution.broker_messages import BracketChange, BrokerPosition, PriceQ
 
 __all__ = ["bracket_on_grid", "bracket_problem", "entry_problem"]
 
+UNPROTECTED = "cannot be protected: closing it"
+"""How the journal's alarm about such a position ends."""
 _RELATIVE = 1e-9  # of a price: what it may lose as text
 _HALF_TICK = 0.5 + 1e-6
 

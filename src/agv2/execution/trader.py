@@ -26,12 +26,13 @@ from agv2.execution.journal_records import (
     RiskSaved,
     Stopped,
 )  # fmt: skip
+from agv2.execution.safeguards import BarFacts
 from agv2.execution.trader_bars import joined_bars, next_bars
 from agv2.execution.trader_memory import TraderMemory, remember
 from agv2.execution.trader_parts import Model, TraderParts, TraderRules
 from agv2.execution.trader_status import MadeDecision, TraderStatus
 from agv2.risk.config import RiskParams
-from agv2.risk.limits import RiskState, fresh_risk_state, observe_equity
+from agv2.risk.limits import RiskState, fresh_risk_state, is_halted, observe_equity
 from agv2.risk.trailing import with_trailed_stop
 from agv2.sim.costs import Costs
 
@@ -81,6 +82,8 @@ class Trader:
         parts.switch.register()
         parts.journal.append(parts.started, *self._unseen_history())
         try:
+            for line in parts.safeguards.begin(parts.clock.now_ns()):
+                self._note("info", line)
             await self._heed_switch()
             self.status.doubt = await parts.desk.start()
             await self._finish_last_decision()
@@ -94,6 +97,7 @@ class Trader:
                 parts.journal.append(Stopped(f"failed: {error}"))
             raise
         parts.journal.append(Stopped(reason))
+        parts.safeguards.end(parts.clock.now_ns())
         return reason
 
     def _unseen_history(self) -> list[BarSeen]:
@@ -151,9 +155,11 @@ class Trader:
                 return
 
     async def _look_after(self) -> None:
-        """Between bars: the switch, the venue, the age of the feed."""
+        """Between bars: the guards, the switch, the venue, the age of the feed."""
+        status, guards = self.status, self._parts.safeguards
+        guards.tick(self._parts.clock.now_ns())
+        status.tripped = guards.tripped()
         await self._heed_switch()
-        status = self.status
         status.doubt = await self._parts.desk.watch()
         if self._parts.model is None:
             status.restraint = "no model: what is held is protected"
@@ -194,6 +200,8 @@ class Trader:
             parts.tell(status, "fill")
         late = not is_newest or parts.watch.is_late(parts.clock.now_ns())
         if view is None or late:
+            if view is not None:
+                self._guard(view, None)
             self._save_risk(bar)
             if view is None:
                 self._note("alarm", f"no decision: {trouble}; what is held stays, with its stop")
@@ -219,6 +227,7 @@ class Trader:
         decision = decider.decide(
             book, risk, seen.account, view.bar, view.volatility, view.levels, view.market_row, self._number
         )
+        self._guard(view, None if is_halted(risk) else decision.entropy)
         record = self._record(decision, book, held_back, params.size_share)
         parts.journal.append(
             RiskSaved(parts.desk.name, view.bar.ts_ns, risk),
@@ -322,6 +331,15 @@ class Trader:
         """A person let trading go on after the breaker: from a new peak. A daily loss still halts until tomorrow."""
         if self._risk is not None and self._risk.breaker_until_day:
             self._risk = self._risk._replace(breaker_until_day=0, peak_equity=self._risk.last_equity)
+
+    def _guard(self, view: MarketView, entropy: float | None) -> None:
+        """Tell the guards of the newest bar; one that trips throws the switch, which holds back the bar's own order."""
+        guards, now_ns = self._parts.safeguards, self._parts.clock.now_ns()
+        assert self._risk is not None  # observed before
+        guards.after_bar(
+            BarFacts(now_ns, view.bar, int(self._bars.close_ns[-1]), view.feature_row, entropy, self._risk)
+        )
+        self.status.tripped = guards.tripped()
 
     def _save_risk(self, bar: Bar) -> None:
         assert self._risk is not None

@@ -14,6 +14,7 @@ from agv2.execution.journal import Journal
 from agv2.execution.journal_records import Started
 from agv2.execution.kill_switch import KillSwitch
 from agv2.execution.ports import BarFeed
+from agv2.execution.safeguards import NoSafeguards, Safeguards
 from agv2.execution.size_ramp import FullSize, SizeRamp
 from agv2.execution.trader_status import Tell
 from agv2.sim.costs import Costs
@@ -82,6 +83,7 @@ class TraderParts:
         started: what the journal says of this start.
         tell: told of every change.
         venue_now: the venue's time, where there is one beside `clock`.
+        safeguards: told of every bar; they throw the switch.
     """
 
     model: Model | None
@@ -96,3 +98,4 @@ class TraderParts:
     ramp: SizeRamp = field(default_factory=FullSize)
     tell: Tell = lambda status, what: None
     venue_now: Callable[[], int] | None = None
+    safeguards: Safeguards = field(default_factory=NoSafeguards)

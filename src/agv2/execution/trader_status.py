@@ -52,6 +52,8 @@ class TraderStatus:
     """Why nothing is opened now; empty where nothing stands in the way."""
     ramp: str = ""
     """How far the size of new positions has grown; empty where it does not have to."""
+    tripped: tuple[str, ...] = ()
+    """Guards that have tripped and were not re-armed, a line each."""
     switch: SwitchState = field(default_factory=lambda: SwitchState(""))
     attribution: Attribution | None = None
     decisions: deque[MadeDecision] = field(default_factory=lambda: deque(maxlen=_SHOWN))

@@ -54,6 +54,12 @@ class Environment(BaseSettings):
     redis_url: SecretStr | None = None
     mlflow_tracking_uri: Annotated[str | None, Field(repr=False)] = None
     otel_exporter_otlp_endpoint: Annotated[str | None, Field(repr=False)] = None
+    agv2_telegram_token: SecretStr | None = None
+    """Of the bot that sends alerts, as @BotFather gives it."""
+    agv2_telegram_chat: Annotated[str | None, Field(repr=False)] = None
+    agv2_webhook_url: SecretStr | None = None
+    agv2_webhook_secret: SecretStr | None = None
+    """Signs what is posted there."""
     agv2_home: Path | None = None
     agv2_feature_cache_mb: Annotated[int, Field(ge=0)] | None = None
     agv2_embedding_cache_mb: Annotated[int, Field(ge=0)] | None = None

@@ -17,6 +17,8 @@ _SECRET_KEY = re.compile(
 )
 _BEARER = re.compile(r"(?i)\bbearer\s+[\w.~+/=-]+")
 _SERVICE_TOKEN = re.compile(r"\bagv2_[0-9a-f]{8}_[A-Za-z0-9_-]{8,}")
+_BOT_TOKEN = re.compile(r"(?<!\d)\d{6,12}:[A-Za-z0-9_-]{30,}")
+"""Of Telegram; it is part of the address of every request."""
 _ADDRESS_PASSWORD = re.compile(r"(?P<scheme>\b[a-z][a-z0-9+.-]*://[^\s:/@]*):[^\s@/]+@", re.IGNORECASE)
 
 
@@ -64,8 +66,9 @@ def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Mutab
 
 
 def hide_secrets(text: str) -> str:
-    """`text` without bearer tokens, tokens of the service and the passwords of addresses."""
+    """`text` without bearer tokens, tokens of the service and of bots, and the passwords of addresses."""
     text = _SERVICE_TOKEN.sub(_HIDDEN, _BEARER.sub(f"Bearer {_HIDDEN}", text))
+    text = _BOT_TOKEN.sub(_HIDDEN, text)
     return _ADDRESS_PASSWORD.sub(rf"\g<scheme>:{_HIDDEN}@", text)
 
 

@@ -154,7 +154,10 @@ def test_what_cannot_work_is_one_clear_line_and_leaves_nothing(
         (["--bundle", bundle, "--feed", feed, "--broker", "venue"], "a real one has bars of its own"),
         (["--bundle", bundle, "--speed", "60"], "--speed, --from and --bars are for a recording"),
         (["--bundle", bundle], "not set: TL_ENVIRONMENT, TL_EMAIL, TL_PASSWORD, TL_SERVER"),
-        (["--bundle", bundle, "--feed", feed, "--set", "encoder.window=64"], "costs, risk, guards and golive"),
+        (
+            ["--bundle", bundle, "--feed", feed, "--set", "encoder.window=64"],
+            "a trader reads markets, costs, risk, guards, golive and deploy",
+        ),
     ]
     for words, expected in cases:
         code, out, err = agv2("paper", *words)
@@ -201,4 +204,4 @@ def test_the_screen_shows_book_decisions_limits_and_health(
     for words in ("equity", "position", "daily loss", "drawdown", "exposure", "feed", "fresh", "kill switch", "armed",
                   "Last decisions", "Where the money came from", "paper · TREND 1h · simulated"):  # fmt: skip
         assert words in text, text
-    assert not any(isinstance(each, Noted) for each in journalled(Noted))
+    assert all(each.level == "info" and each.text.startswith("guard") for each in journalled(Noted))

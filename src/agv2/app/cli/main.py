@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from agv2.app.cli import (
+    alert,
     audit,
     compare,
     demo,
@@ -85,6 +86,7 @@ app.add_typer(train.app, name="train")
 app.add_typer(journal.app, name="journal")
 app.add_typer(token.app, name="token")
 app.add_typer(audit.app, name="audit")
+app.add_typer(alert.app, name="alert")
 
 
 def _print_version(wanted: bool) -> None:

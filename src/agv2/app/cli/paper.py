@@ -51,6 +51,10 @@ def paper(
     journal: JournalOption = None,
     clock: ClockOption = None,
     on_stop: OnStopOption = "protect",
+    guards: Annotated[
+        Literal["halt", "tell"],
+        typer.Option("--guards", help="A guard that trips halts, as it would live, or only says so."),
+    ] = "halt",
     plain: PlainOption = False,
     as_json: JsonOption = False,
     config: ConfigOption = None,
@@ -88,6 +92,7 @@ def paper(
             capital=capital,
             config_dir=config,
             overrides=settings,
+            guards=guards,
         ),
         plain=plain,
         as_json=as_json,

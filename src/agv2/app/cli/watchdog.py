@@ -31,6 +31,7 @@ def watchdog(
     """
     settings = parse_overrides(config, overrides)
     from agv2.app.watchdog import SteadyClock, Watchdog
+    from agv2.app.watchdog_alerts import watchdog_alerts
     from agv2.core.errors import ConfigError
     from agv2.deploy.guards_config import GuardsConfig
     from agv2.utils.clock import SystemClock
@@ -41,11 +42,12 @@ def watchdog(
     if rearm is None and not action:
         raise ConfigError("nothing to do on silence; name it after --, such as `-- agv2 flatten`")
     limit = silent_s or load_config(GuardsConfig, "guards", config, settings).heartbeat.silent_s
-    dog = Watchdog(heartbeat, limit, action or (), SteadyClock(), SystemClock(), typer.echo)
-    if rearm is not None:
-        dog.rearm(rearm, note)
-        typer.echo(f"{dog.latch}: re-armed by {rearm.strip()}")
-        return
-    typer.echo(f"listening to {heartbeat}; silent for {limit:g} s means: {' '.join(action or ())}")
-    dog.watch()
+    with watchdog_alerts(heartbeat, config, settings) as alert:
+        dog = Watchdog(heartbeat, limit, action or (), SteadyClock(), SystemClock(), typer.echo, alert)
+        if rearm is not None:
+            dog.rearm(rearm, note)
+            typer.echo(f"{dog.latch}: re-armed by {rearm.strip()}")
+            return
+        typer.echo(f"listening to {heartbeat}; silent for {limit:g} s means: {' '.join(action or ())}")
+        dog.watch()
     raise typer.Exit(1)

@@ -10,7 +10,7 @@ from agv2.utils.clock import Clock
 from agv2.utils.environment import Environment
 
 __all__ = [
-    "journal_location", "kill_switch", "kill_switches", "known_journals", "open_journal", "read_journal",
+    "guards_file", "journal_location", "kill_switch", "kill_switches", "known_journals", "open_journal", "read_journal",
     "with_password",
 ]  # fmt: skip
 
@@ -71,6 +71,11 @@ def with_password(location: str, environment: Environment) -> str:
 def kill_switch(environment: Environment, journal: str, clock: Clock) -> KillSwitch:
     """The switch of the trader that writes `journal`."""
     return KillSwitch(_directory(environment), journal, clock)
+
+
+def guards_file(switch: KillSwitch) -> Path:
+    """Where the state of a trader's guards is kept; `heartbeat.json` of the same name beside it is its sign of life."""
+    return switch.path.parents[1] / "guards" / f"{switch.path.name.partition('.')[0]}.json"
 
 
 def kill_switches(environment: Environment, clock: Clock) -> list[KillSwitch]:

@@ -45,6 +45,7 @@ class TradingRequest:
         config_dir: settings; None: those beside the bundle if it is of a run, else the shipped ones.
         overrides: single settings.
         permit: what allows live trading; None: nothing, or none is needed.
+        guards: whether a guard that trips halts the trader, or only says so.
     """
 
     mode: Literal["paper", "live"]
@@ -65,6 +66,7 @@ class TradingRequest:
     config_dir: Path | None = None
     overrides: tuple[Override, ...] = ()
     permit: LivePermit | None = None
+    guards: Literal["halt", "tell"] = "halt"
 
 
 def chosen_symbol(given: str | None, symbols: tuple[str, ...]) -> str:

@@ -22,6 +22,7 @@ from agv2.app.trading.recorded_feed import recorded_bars
 from agv2.app.trading.request import TradingRequest, chosen_symbol
 from agv2.app.trading.settings import TraderSettings, trading_settings
 from agv2.app.trading.venue_feed import VenueBars, venue_bars, venue_timed_bars
+from agv2.app.trading.watching import Watch, Watched, watching
 from agv2.core.bars import Bars
 from agv2.core.errors import BundleError, ConfigError, DataError
 from agv2.core.timeframes import Timeframe
@@ -83,7 +84,11 @@ async def trade(request: TradingRequest, tell: Tell, on_begin: Callable[[TraderS
     settings = trading_settings(request.bundle, request.config_dir, request.overrides)
     async with AsyncExitStack() as stack:
         setup = await _set_up(request, settings, environment, stack)
-        trader = _trader(request, settings, environment, setup, tell)
+        seen = Watched(
+            setup.symbol, setup.timeframe, setup.model, setup.journal, setup.journal_location, setup.venue_now
+        )  # fmt: skip
+        watch = stack.enter_context(watching(request, settings, environment, seen, tell))
+        trader = _trader(request, settings, environment, setup, watch)
         on_begin(trader.status)
         with _stopped_by_signals(trader):
             reason = await trader.run()
@@ -289,7 +294,7 @@ def _unpacked(state: dict[str, Any]) -> dict[str, Any]:
 
 
 def _trader(
-    request: TradingRequest, settings: TraderSettings, environment: Environment, setup: _Setup, tell: Tell
+    request: TradingRequest, settings: TraderSettings, environment: Environment, setup: _Setup, watch: Watch
 ) -> Trader:
     journal, model = setup.journal, setup.model
     if setup.why_no_model:
@@ -308,8 +313,9 @@ def _trader(
         watch=FeedWatch(setup.timeframe),
         started=_started(request, settings, setup),
         ramp=size_ramp(request, journal, setup.symbol, None if model is None else model.bundle),
-        tell=tell,
+        tell=watch.tell,
         venue_now=setup.venue_now,
+        safeguards=watch.safeguards,
     )
     rules = TraderRules(
         mode=request.mode,

@@ -7,16 +7,19 @@ from typing import Any
 
 from agv2.core.errors import ConfigError, DataError
 from agv2.data.config import MarketsConfig
+from agv2.deploy.alerts.config import AlertsConfig
 from agv2.deploy.golive_config import GoLiveConfig
 from agv2.deploy.guards_config import GuardsConfig
+from agv2.deploy.settings import DeploySettings
 from agv2.execution.journal_records import Started
 from agv2.risk.config import RiskConfig
 from agv2.sim.config import CostsConfig
 from agv2.utils.config import Override, load_config
 
-__all__ = ["TraderSettings", "golive_settings", "recorded_settings", "trading_settings"]
+__all__ = ["TraderSettings", "golive_settings", "recorded_settings", "trading_settings", "watch_settings"]
 
-_READ = ("markets", "costs", "risk", "guards", "golive")
+_READ = ("markets", "costs", "risk")
+_WATCHES = ("guards", "golive", "deploy")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +49,9 @@ def trading_settings(bundle: Path, given: Path | None, overrides: Sequence[Overr
         ConfigError: a file, key or value is wrong, or an override would change nothing in a trader.
     """
     for override in overrides:
-        if override.file not in _READ:
-            raise ConfigError(
-                f"{override.text}: a trader reads {', '.join(_READ[:-1])} and {_READ[-1]}; the rest is in the bundle"
-            )
+        if override.file not in (*_READ, *_WATCHES):
+            known = ", ".join((*_READ, *_WATCHES[:-1]))
+            raise ConfigError(f"{override.text}: a trader reads {known} and {_WATCHES[-1]}; the rest is in the bundle")
     directory = _config_dir(bundle, given)
     return TraderSettings(
         load_config(MarketsConfig, "markets", directory, overrides),
@@ -71,6 +73,24 @@ def golive_settings(
         load_config(GoLiveConfig, "golive", directory, overrides),
         load_config(GuardsConfig, "guards", directory, overrides),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class WatchSettings:
+    """When a trader stops by itself, and how people are told."""
+
+    guards: GuardsConfig
+    alerts: AlertsConfig
+
+
+def watch_settings(bundle: Path, given: Path | None, overrides: Sequence[Override]) -> WatchSettings:
+    """What watches a trader of `bundle`: thresholds are those of its run, alerts those of this installation.
+
+    Raises:
+        ConfigError: a file, key or value is wrong.
+    """
+    guards = load_config(GuardsConfig, "guards", _config_dir(bundle, given), overrides)
+    return WatchSettings(guards, load_config(DeploySettings, "deploy", given, overrides).alerts)
 
 
 def recorded_settings(started: Started) -> TraderSettings:

@@ -199,6 +199,8 @@ def _health(status: TraderStatus) -> Table:
     table.add_row("venue", Text(status.doubt or "in order", style="yellow" if status.doubt else "green"))
     switch = "thrown" if status.switch.is_thrown else "armed"
     table.add_row("kill switch", Text(switch, style="bold red" if status.switch.is_thrown else "green"))
+    for line in status.tripped:
+        table.add_row("guard", Text(line, style="bold red"))
     if status.restraint:
         table.add_row("opens nothing", Text(status.restraint, style="yellow"))
     return table

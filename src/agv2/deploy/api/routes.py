@@ -6,7 +6,9 @@ from fastapi import APIRouter, Depends, HTTPException, Path, Query, Request, Res
 
 from agv2.core.errors import ConfigError
 from agv2.deploy.api.guarded import guarded_router
+from agv2.deploy.guards_shown import shown_guards
 from agv2.deploy.messages import (
+    AllGuardsOut,
     ApprovalAnswer,
     ApprovalOut,
     ApprovalsOut,
@@ -22,7 +24,7 @@ from agv2.deploy.messages import (
     StateOut,
 )
 from agv2.deploy.overview import Overview, kill_out, record_ref
-from agv2.deploy.service import DecisionService
+from agv2.deploy.service import DecisionService, NotReadyError
 from agv2.deploy.tokens import Role, Token
 
 __all__ = ["open_routes", "service_routes"]
@@ -74,6 +76,13 @@ def service_routes(service: DecisionService) -> APIRouter:
     async def state() -> StateOut:
         """Model, limits, kill switch, lease and what is waiting."""
         return await overview.state()
+
+    @router.get("/v1/guards", tags=["state"])
+    async def guards() -> AllGuardsOut:
+        """Which guards are on, which are off and why, and what has tripped."""
+        if service.engine is None:
+            raise NotReadyError("no model is loaded yet; /ready says when it is")
+        return AllGuardsOut(markets=[] if service.watch is None else shown_guards(service.watch))
 
     @router.get("/v1/approvals", tags=["approvals"])
     async def approvals() -> ApprovalsOut:

@@ -1,0 +1,1 @@
+"""Messages to people: what is told, through which channel, and how often."""
