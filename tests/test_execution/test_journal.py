@@ -24,6 +24,7 @@ from agv2.execution.journal_records import (
     BrokerSaved,
     DecisionMade,
     FillSeen,
+    GuardChanged,
     InputsSeen,
     IntentMade,
     JournalRecord,
@@ -74,6 +75,7 @@ ONE_OF_EACH: list[JournalRecord] = [
     Noted("alarm", "ein fremder Auftrag: 123 €", "ETHUSD"),
     Killed("daily loss", "risk"),
     Rearmed("looked into it", "anna"),
+    GuardChanged("ETHUSD", "tripped", "drift", "halt", "a feature is astray", {"column": "gap", "limit_share": ODD}),
     Stopped("asked to"),
 ]  # fmt: skip
 
@@ -101,6 +103,23 @@ def test_a_record_comes_back_as_it_was_written(record: JournalRecord) -> None:
     assert type(again) is type(record)
     assert repr(again) == repr(record)  # NaN is not equal to itself; its text is
     assert record_to_json(again) == text
+
+
+def test_whoever_listens_hears_of_what_is_safe(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    heard: list[tuple[str, int]] = []
+
+    def listening(record: JournalRecord) -> None:
+        with JournalReader(path) as reader:
+            heard.append((record.kind, reader.last_seq()))
+
+    with Journal(path) as journal:
+        journal.append(Killed("before", "anna"))
+        journal.listen(listening)
+        journal.append(Rearmed("one", "anna"), Stopped("two"))
+        with pytest.raises(TypeError):
+            journal.append(Started("paper", "sim", (), "", "", "", {"no": object()}))
+    assert heard == [("rearm", 3), ("stopped", 3)]
 
 
 def test_a_market_row_survives_bit_for_bit() -> None:

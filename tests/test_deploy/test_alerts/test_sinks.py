@@ -134,6 +134,17 @@ def test_receivers_are_those_whose_keys_are_set(monkeypatch: pytest.MonkeyPatch)
     assert BOT_TOKEN not in repr(load_environment())
 
 
+def test_no_library_logs_the_token(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG")
+    monkeypatch.setenv("AGV2_TELEGRAM_TOKEN", BOT_TOKEN)
+    monkeypatch.setenv("AGV2_TELEGRAM_CHAT", "1")
+    (sink,) = receivers(load_environment(), alerts_config(f"telegram_api={receiver.url}"))
+    assert sink.send([an_alert()], "1").outcome is Delivered.YES
+    assert BOT_TOKEN[:12] not in caplog.text
+
+
 @pytest.mark.parametrize("address", ["http://127.evil.example/", "ftp://x", "http://example.com", "https://"])
 def test_an_address_that_shows_its_secret_on_the_way_is_refused(address: str) -> None:
     with pytest.raises(ConfigError, match="AGV2_WEBHOOK_URL"):

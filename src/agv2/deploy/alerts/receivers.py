@@ -1,5 +1,7 @@
 """Who gets alerts: what the environment has the keys of."""
 
+import logging
+
 from agv2.core.errors import ConfigError
 from agv2.deploy.alerts.config import AlertsConfig, safe_address
 from agv2.deploy.alerts.sinks import Sink, TelegramSink, WebhookSink
@@ -14,6 +16,8 @@ def receivers(environment: Environment, config: AlertsConfig) -> list[Sink]:
     Raises:
         ConfigError: half of a pair of keys is missing, or the address would show its secret on the way.
     """
+    for name in ("httpx", "httpcore"):  # they log addresses, and with them the bot's token
+        logging.getLogger(name).setLevel(logging.WARNING)
     found: list[Sink] = []
     token, chat = environment.agv2_telegram_token, environment.agv2_telegram_chat
     if (token is None) != (chat is None):
