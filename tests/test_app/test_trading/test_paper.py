@@ -4,6 +4,7 @@ import io
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,12 @@ import pytest
 from rich.console import Console
 
 from agv2.app.cli.main import main
+from agv2.app.trading.places import open_journal
 from agv2.app.trading.view import TraderView, screen
 from agv2.execution.journal import JournalReader
 from agv2.execution.journal_records import DecisionMade, FillSeen, Noted, Started
 from agv2.execution.trader_status import TraderStatus
+from agv2.utils.clock import SystemClock
 
 Command = Callable[..., tuple[int, str, str]]
 N_BARS = 30
@@ -46,9 +49,10 @@ def first_moment(run: Path) -> str:
 
 
 def paper_words(run: Path, market_files: dict[str, Path], *more: object, n_bars: int = N_BARS) -> list[object]:
+    """Guards only tell: what a rehearsal was trained on is too little to know what is usual."""
     return [
         "paper", "--bundle", run / "bundle", "--feed", market_files["TREND"], "--from", first_moment(run),
-        "--bars", n_bars, "--journal", "paper.sqlite", *more,
+        "--bars", n_bars, "--journal", "paper.sqlite", "--guards", "tell", *more,
     ]  # fmt: skip
 
 
@@ -179,6 +183,17 @@ def test_paper_orders_go_to_play_money_only(agv2: Command, finished_run: Path, m
     code, _, err = agv2("paper", "--bundle", finished_run / "bundle", "--broker", "venue")
     assert code == 1
     assert "TL_ENVIRONMENT is live.tradelocker.com; real accounts are what agv2 live is for" in err
+
+
+def test_a_journal_of_another_account_is_refused(
+    agv2: Command, finished_run: Path, market_files: dict[str, Path]
+) -> None:
+    agv2(*paper_words(finished_run, market_files, n_bars=2))
+    with open_journal("paper.sqlite", "elsewhere", SystemClock()) as journal:
+        journal.append(replace(journalled(Started)[-1], broker="demo.tradelocker.com 7"))
+    code, _, err = agv2(*paper_words(finished_run, market_files, n_bars=3))
+    assert code == 1
+    assert "the journal is of demo.tradelocker.com 7, this start would trade simulated: name another journal" in err
 
 
 def test_replay_of_what_is_not_there_is_one_clear_line(

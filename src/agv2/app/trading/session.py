@@ -1,12 +1,9 @@
 """One start of a trader: the parts put together, run, and summed up."""
 
 import asyncio
-import base64
 import contextlib
-import json
 import os
 import signal
-import zlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -16,6 +13,7 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel
 
+from agv2.app.trading.account import open_desk
 from agv2.app.trading.places import journal_location, kill_switch, open_journal
 from agv2.app.trading.ramp import size_ramp
 from agv2.app.trading.recorded_feed import recorded_bars
@@ -30,15 +28,12 @@ from agv2.data.bars_file import read_bars
 from agv2.data.download.venue_history import venue_history
 from agv2.data.feeds import HistoricalFeed
 from agv2.deploy.model_loader import ServedMarket, load_decider
-from agv2.deploy.venue_account import open_venue_broker, require_play_money
-from agv2.execution.broker_desk import AT_SIMULATED_VENUE, BrokerDesk
+from agv2.deploy.venue_account import require_play_money
+from agv2.execution.broker_desk import BrokerDesk
 from agv2.execution.feed_watch import FeedWatch
 from agv2.execution.journal import Journal
-from agv2.execution.journal_records import BrokerSaved, Noted, Started
-from agv2.execution.order_executor import OrderExecutor
+from agv2.execution.journal_records import Noted, Started
 from agv2.execution.ports import BarFeed
-from agv2.execution.simulated_broker import SimulatedBroker, SimulatedSymbol
-from agv2.execution.simulated_venue import SimulatedState
 from agv2.execution.trader import Trader
 from agv2.execution.trader_memory import remember
 from agv2.execution.trader_parts import TraderParts, TraderRules
@@ -149,7 +144,7 @@ async def _set_up(
             feed = _ClockedFeed(feed, bar_time)
         else:
             venue_now = venue.now_ns
-    desk = await _desk(request, settings, environment, symbol, model, journal, clock, history, memory.book, stack)
+    desk = await open_desk(request, settings, environment, symbol, model, journal, clock, history, memory.book, stack)
     return _Setup(
         symbol, timeframe, model, trouble, journal, location, clock, desk, feed, history, venue_now, watch_clock
     )  # fmt: skip
@@ -239,55 +234,6 @@ class _ClockedFeed:
         async for bars in self._feed.bars():
             self._clock.sleep_until(int(bars.close_ns[-1]))
             yield bars
-
-
-# ------------------------------------------------------------------------------------------------ the account
-
-
-async def _desk(
-    request: TradingRequest,
-    settings: TraderSettings,
-    environment: Environment,
-    symbol: str,
-    model: ServedMarket | None,
-    journal: Journal,
-    clock: Clock,
-    history: Bars,
-    last_book: Any,
-    stack: AsyncExitStack,
-) -> BrokerDesk:
-    if request.broker == "venue":
-        broker = await stack.enter_async_context(
-            open_venue_broker(environment, settings.markets, symbol, clock, request.account)
-        )
-        return BrokerDesk(broker, OrderExecutor(broker, journal, clock), journal, symbol, last_book)
-    assert model is not None  # checked in `_model`
-    first_price = float(history.close[-1]) if len(history) else 1.0
-    traded = {symbol: SimulatedSymbol(model.instrument.market, model.costs, request.capital, first_price)}
-    saved = journal.newest(BrokerSaved)
-    state = None
-    if saved is not None and isinstance(saved.record, BrokerSaved):
-        state = SimulatedState.of_json(_unpacked(saved.record.state))
-    simulated = SimulatedBroker(
-        traded, clock, state=state, save=lambda now: _keep(journal, now)
-    )  # fmt: skip
-    executor = OrderExecutor(simulated, journal, clock, AT_SIMULATED_VENUE)
-    return BrokerDesk(simulated, executor, journal, symbol, last_book, lambda: simulated.book(symbol))
-
-
-def _keep(journal: Journal, state: SimulatedState) -> None:
-    journal.append(BrokerSaved(_packed(state.to_json())))
-
-
-def _packed(state: dict[str, Any]) -> dict[str, Any]:
-    """A simulated venue remembers its last orders and fills: packed, a tenth of the space, and written at every bar."""
-    text = json.dumps(state, separators=(",", ":"), allow_nan=False)
-    return {"deflated": base64.b64encode(zlib.compress(text.encode())).decode()}
-
-
-def _unpacked(state: dict[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(zlib.decompress(base64.b64decode(state["deflated"])))
-    return found
 
 
 # --------------------------------------------------------------------------------------------------- the loop
