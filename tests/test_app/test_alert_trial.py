@@ -1,11 +1,12 @@
 """`agv2 alert test`, as a person has it."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from agv2.app.cli.main import main
+from tests.command_line import called
 from tests.receivers import BOT_TOKEN, Receiver
 
 Command = Callable[..., tuple[int, str, str]]
@@ -16,13 +17,7 @@ def agv2(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     monkeypatch.setenv("AGV2_HOME", str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path)
 
-    def run(*words: str) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as leaving:
-            main(words)
-        said = capsys.readouterr()
-        return int(leaving.value.code or 0), said.out, said.err
-
-    return run
+    return partial(called, capsys)
 
 
 def test_a_dry_run_prints_the_message_and_who_would_get_it(agv2: Command, monkeypatch: pytest.MonkeyPatch) -> None:

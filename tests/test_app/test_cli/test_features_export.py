@@ -3,22 +3,15 @@
 import json
 import re
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import polars as pl
 import pytest
 
-from agv2.app.cli.main import main
 from agv2.data.bars_file import write_bars
 from agv2.data.price_action_dataset import read_windows
+from tests.command_line import called
 from tests.quality_markets import clean_bars
-
-
-class Said(NamedTuple):
-    code: int
-    out: str
-    err: str
 
 
 @pytest.fixture
@@ -29,23 +22,16 @@ def files(tmp_path: Path) -> list[str]:
     return [str(path) for path in paths]
 
 
-def called(capsys: pytest.CaptureFixture[str], *words: str | Path) -> Said:
-    with pytest.raises(SystemExit) as leaving:
-        main(["features", *map(str, words)])
-    assert isinstance(leaving.value.code, int)
-    return Said(leaving.value.code, *capsys.readouterr())
-
-
 def test_a_file_is_written_and_inspected(
     tmp_path: Path, files: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    said = called(capsys, "export", "--bars", *files, "--window", "32", "--stride", "2")
+    said = called(capsys, "features", "export", "--bars", *files, "--window", "32", "--stride", "2")
     assert said.code == 0, said.err
     first, last = said.out.splitlines()
     assert first.startswith("82 windows of 32 bars × 159 features, one every 2 bars: 1.7 MB in memory, about 0.")
     assert last.startswith("data/encoder_windows.parquet: written, 0.")
-    said = called(capsys, "inspect", "data/encoder_windows.parquet")
+    said = called(capsys, "features", "inspect", "data/encoder_windows.parquet")
     assert said.code == 0, said.err
     assert "82 windows of 32 bars × 159 features" in said.out
     assert "1h bars, a window every 2, features as computed" in said.out
@@ -59,8 +45,8 @@ def test_json_is_all_there_is_on_standard_output(
 ) -> None:
     out = tmp_path / "w.parquet"
     words = ("export", "--bars", files[0], "--out", out, "--symbol", "GOLD", "--window", "32", "--normalised")
-    assert called(capsys, *words, "--until", "2018-04-09").code == 0
-    document = json.loads(called(capsys, "inspect", out, "--json").out)
+    assert called(capsys, "features", *words, "--until", "2018-04-09").code == 0
+    document = json.loads(called(capsys, "features", "inspect", out, "--json").out)
     assert (document["windows"], document["window"], document["features"]) == (81, 32, 159)
     assert (document["symbols"], document["normalised"]) == ({"GOLD": 81}, True)
     assert document["known_until"] == "2018-04-09T00:00:00Z"
@@ -76,11 +62,11 @@ def test_an_existing_file_is_kept_unless_forced(
     out = tmp_path / "w.parquet"
     out.write_text("precious")
     words = ("export", "--bars", files[0], "--out", out, "--window", "32", "--no-labels")
-    said = called(capsys, *words)
+    said = called(capsys, "features", *words)
     assert (said.code, said.out) == (1, "")
     assert "exists already; write elsewhere, or replace it with --force" in said.err
     assert out.read_text() == "precious"
-    assert called(capsys, *words, "--force").code == 0
+    assert called(capsys, "features", *words, "--force").code == 0
     assert read_windows(out).column_names == ("features", "ts", "symbol", "sigma")
 
 
@@ -90,7 +76,9 @@ def test_bars_are_not_written_over_even_when_forced(
     before = Path(files[0]).read_bytes()
     (tmp_path / "link.parquet").symlink_to(files[0])
     for out in (files[0], tmp_path / "link.parquet"):
-        said = called(capsys, "export", "--bars", files[0], "--out", out, "--window", "32", "--no-labels", "--force")
+        said = called(
+            capsys, "features", "export", "--bars", files[0], "--out", out, "--window", "32", "--no-labels", "--force"
+        )
         assert (said.code, said.out) == (1, "")
         assert "these are the bars to read; write elsewhere" in said.err
     assert Path(files[0]).read_bytes() == before
@@ -99,15 +87,15 @@ def test_bars_are_not_written_over_even_when_forced(
 def test_a_file_of_another_tool_needs_its_window_stated(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "w.parquet"
     pl.DataFrame({"features": np.ones((7, 12), dtype=np.float32)}).write_parquet(path)
-    said = called(capsys, "inspect", path)
+    said = called(capsys, "features", "inspect", path)
     assert said.code == 1
     assert "rows of 12 numbers, and the file does not say how many bars that is; say --window or --features" in said.err
     for words in (("--window", "4"), ("--features", "3")):
-        said = called(capsys, "inspect", path, *words)
+        said = called(capsys, "features", "inspect", path, *words)
         assert said.code == 0
         assert "7 windows of 4 bars × 3 features" in said.out
         assert "written by another tool" in said.out
-    assert json.loads(called(capsys, "inspect", path, "--window", "4", "--json").out)["labels"] == {}
+    assert json.loads(called(capsys, "features", "inspect", path, "--window", "4", "--json").out)["labels"] == {}
 
 
 def test_a_row_that_cannot_be_used_fails_the_inspection(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -115,7 +103,7 @@ def test_a_row_that_cannot_be_used_fails_the_inspection(tmp_path: Path, capsys: 
     values = np.ones((7, 12), dtype=np.float32)
     values[5, 4] = np.nan
     pl.DataFrame({"features": values}).write_parquet(path)
-    said = called(capsys, "inspect", path, "--window", "4")
+    said = called(capsys, "features", "inspect", path, "--window", "4")
     assert (said.code, said.out) == (1, "")
     assert "row 5: feature 1 of bar 1 of the window is nan" in said.err
 
@@ -137,7 +125,7 @@ def test_what_cannot_be_written_is_one_clear_line(
 ) -> None:
     defaults = ("--out", str(tmp_path / "w.parquet")) if "--out" not in words else ()
     small = ("--window", "32") if "--window" not in words else ()
-    found = called(capsys, "export", "--bars", files[0], *defaults, *small, *words)
+    found = called(capsys, "features", "export", "--bars", files[0], *defaults, *small, *words)
     assert found.code == code
     assert said in found.err
     assert code == 2 or len(found.err.strip().splitlines()) == 1
@@ -152,7 +140,7 @@ def test_the_examples_of_the_page_run_on_a_file_of_the_commands(
     tmp_path: Path, files: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert called(capsys, "export", "--bars", files[0], "--window", "32").code == 0
+    assert called(capsys, "features", "export", "--bars", files[0], "--window", "32").code == 0
     assert len(EXAMPLES) == 3
     for example in EXAMPLES:
         exec(compile(example, "docs/encoder_windows.md", "exec"), {"__name__": "example"})
@@ -163,7 +151,7 @@ def test_the_page_names_the_columns_and_the_header_as_they_are(
     tmp_path: Path, files: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "w.parquet"
-    assert called(capsys, "export", "--bars", files[0], "--out", out, "--window", "32").code == 0
+    assert called(capsys, "features", "export", "--bars", files[0], "--out", out, "--window", "32").code == 0
     table = PAGE.split("## Columns")[1].split("\n\n")[2]
     assert set(re.findall(r"^\| `(\w+)`", table, flags=re.MULTILINE)) == set(pl.read_parquet_schema(out))
     header = json.loads(pl.read_parquet_metadata(out)["agv2.windows"])

@@ -4,30 +4,16 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import NamedTuple
 
 import polars as pl
 import pytest
 
-from agv2.app.cli.main import main
 from agv2.app.cli.train.evidence_table import print_evidence
+from tests.command_line import called
 from tests.encoder_reports import a_report
 
 ROOT = Path(__file__).resolve().parents[3]
 SCRIPT = ROOT / "scripts/train_encoder.py"
-
-
-class Said(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-def called(capsys: pytest.CaptureFixture[str], *words: str | Path) -> Said:
-    with pytest.raises(SystemExit) as leaving:
-        main([str(word) for word in words])
-    assert isinstance(leaving.value.code, int)
-    return Said(leaving.value.code, *capsys.readouterr())
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +35,7 @@ from agv2.models.live_reference import LiveReference
 from agv2.risk.limits import fresh_risk_state
 from agv2.utils.clock import ReplayClock
 from agv2.utils.environment import Environment, load_environment
+from tests.command_line import called
 from tests.untrained_bundles import ToldBars
 
 Command = Callable[..., tuple[int, str, str]]
@@ -204,13 +206,7 @@ def agv2(shown: Shown, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: 
     for name in TOUCHED:
         monkeypatch.delenv(name, raising=False)
 
-    def run(*words: object) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as leaving:
-            main([str(word) for word in words])
-        said = capsys.readouterr()
-        return int(leaving.value.code or 0), said.out, said.err
-
-    return run
+    return partial(called, capsys)
 
 
 def test_the_command_names_what_is_missing_keeps_its_verdict_and_live_refuses(agv2: Command, shown: Shown) -> None:

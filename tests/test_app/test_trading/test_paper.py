@@ -5,6 +5,7 @@ import json
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,13 @@ import polars as pl
 import pytest
 from rich.console import Console
 
-from agv2.app.cli.main import main
 from agv2.app.trading.places import open_journal
 from agv2.app.trading.view import TraderView, screen
 from agv2.execution.journal import JournalReader
 from agv2.execution.journal_records import DecisionMade, FillSeen, Noted, Started
 from agv2.execution.trader_status import TraderStatus
 from agv2.utils.clock import SystemClock
+from tests.command_line import called
 
 Command = Callable[..., tuple[int, str, str]]
 N_BARS = 30
@@ -33,13 +34,7 @@ def agv2(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     for name in ("TL_ENVIRONMENT", "TL_EMAIL", "TL_PASSWORD", "TL_SERVER", "TL_ACC_NUM", "DATABASE_URL"):
         monkeypatch.delenv(name, raising=False)
 
-    def run(*words: object) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as leaving:
-            main([str(word) for word in words])
-        said = capsys.readouterr()
-        return int(leaving.value.code or 0), said.out, said.err
-
-    return run
+    return partial(called, capsys)
 
 
 def first_moment(run: Path) -> str:

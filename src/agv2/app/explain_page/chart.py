@@ -9,7 +9,7 @@ import polars as pl
 from agv2.app.explanation import Explanation
 from agv2.backtest.report.candles import CandlePaths, candle_paths
 from agv2.backtest.report.numerals import Unit, format_number, format_stamp
-from agv2.backtest.report.paths import SPAN, line_path
+from agv2.backtest.report.paths import SPAN, level_path, line_path
 from agv2.backtest.report.scales import Tick, time_ticks, value_ticks
 from agv2.backtest.report.words import in_words
 from agv2.core.arrays import FloatArray, IntArray
@@ -98,8 +98,8 @@ def trade_chart(explained: Explanation) -> TradeChart:
     span = f"{format_stamp(int(shown.ts_ns[0]))} to {format_stamp(int(shown.ts_ns[-1]))}"
     return TradeChart(
         candles=candle_paths(prices, down(prices)),
-        stops=_steps(down(levels[0]), width),
-        targets=_steps(down(levels[1]), width),
+        stops=level_path(down(levels[0]), width),
+        targets=level_path(down(levels[1]), width),
         trip=line_path(across(ends[0]), down(ends[1])),
         won=trade.net_pnl > 0.0,
         decided=float(across(decided)) / 10 + width / 20,
@@ -204,16 +204,3 @@ def _area(x: FloatArray, lower: FloatArray, upper: FloatArray) -> str:
     there = line_path(x, lower)
     back = "L".join(f"{a:.4g} {b:.4g}" for a, b in zip(x[::-1], upper[::-1], strict=True))
     return f"{there}L{back}Z"
-
-
-def _steps(y: FloatArray, width: float) -> str:
-    """A level drawn through each stretch of bars at which it stays the same."""
-    parts, i = [], 0
-    while i < len(y):
-        j = i + 1
-        while j < len(y) and y[j] == y[i]:
-            j += 1
-        if np.isfinite(y[i]):
-            parts.append(f"M{i * width:.4g} {y[i]:.4g}H{j * width:.4g}")
-        i = j
-    return "".join(parts)

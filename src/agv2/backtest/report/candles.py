@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from agv2.backtest.report.numerals import Unit, format_number, format_stamp
-from agv2.backtest.report.paths import SPAN
+from agv2.backtest.report.paths import SPAN, level_path
 from agv2.backtest.report.reading import RunRecord
 from agv2.backtest.report.scales import Tick, time_ticks, value_ticks
 from agv2.backtest.report.words import in_words
@@ -160,8 +160,8 @@ def _page(symbol: str, candles: _Candles, trips: list[Trade], first: int, last: 
         summary=f"{symbol} candles, {span}, {len(here)} trades; low {format_number(prices[:, 2].min(), Unit.PRICE)}, "
         f"high {format_number(prices[:, 1].max(), Unit.PRICE)}.",
         **candle_paths(prices, y)._asdict(),
-        stops=_steps(down(candles.stop[first:last]), width),
-        targets=_steps(down(candles.target[first:last]), width),
+        stops=level_path(down(candles.stop[first:last]), width),
+        targets=level_path(down(candles.target[first:last]), width),
         trips_won=_segments([t for t in here if t.net_pnl > 0], across, down),
         trips_lost=_segments([t for t in here if t.net_pnl <= 0], across, down),
         markers=tuple(marker for trip in here for marker in _markers(trip, ts_ns, across, down)),
@@ -200,19 +200,6 @@ def _bodies(x: FloatArray, y: FloatArray, width: float) -> str:
         f"M{a - wide / 2:.4g} {top:.4g}h{wide:.3g}v{tall:.3g}h{-wide:.3g}z"
         for a, top, tall in zip(x, tops, heights, strict=True)
     )
-
-
-def _steps(y: FloatArray, width: float) -> str:
-    """A level drawn through each stretch of bars at which it stays the same."""
-    parts, i = [], 0
-    while i < len(y):
-        j = i + 1
-        while j < len(y) and y[j] == y[i]:
-            j += 1
-        if np.isfinite(y[i]):
-            parts.append(f"M{i * width:.4g} {y[i]:.4g}H{j * width:.4g}")
-        i = j
-    return "".join(parts)
 
 
 def _segments(trips: list[Trade], across: Any, down: Any) -> str:

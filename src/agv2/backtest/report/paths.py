@@ -6,7 +6,7 @@ import numpy as np
 
 from agv2.core.arrays import FloatArray, IntArray
 
-__all__ = ["SPAN", "keep_extremes", "line_path"]
+__all__ = ["SPAN", "keep_extremes", "level_path", "line_path"]
 
 SPAN = 1000.0
 
@@ -54,3 +54,21 @@ def line_path(x: FloatArray, y: FloatArray, *, close_at: float | None = None, st
     if close_at is None:
         return f"M{points}"
     return f"M{x[0]:.4g} {close_at:.4g}L{points}L{x[-1]:.4g} {close_at:.4g}Z"
+
+
+def level_path(y: FloatArray, width: float) -> str:
+    """A level drawn through each stretch of bars at which it stays the same, with gaps where it is NaN.
+
+    Args:
+        y: (n_bars,) down, 0 to SPAN.
+        width: of a bar.
+    """
+    parts, i = [], 0
+    while i < len(y):
+        j = i + 1
+        while j < len(y) and y[j] == y[i]:
+            j += 1
+        if np.isfinite(y[i]):
+            parts.append(f"M{i * width:.4g} {y[i]:.4g}H{j * width:.4g}")
+        i = j
+    return "".join(parts)
