@@ -236,7 +236,7 @@ def test_an_eviction_that_happens_all_the_same_is_noticed(own_redis: OwnRedis, m
     client = own_redis.client()
     client.config_set("maxmemory", "3mb")
     client.config_set("maxmemory-policy", "allkeys-random")
-    for number in range(4_000):
+    for number in range(40_000):  # each key that comes evicts one of a thousand
         client.set(f"other:{number}", "x" * 2_000)
         if not client.exists("agv2:state"):
             break

@@ -66,7 +66,9 @@ def test_all_formats_agree_with_eager(saved: SavedBundle, program: str, batch: i
     assert np.ptp(expected[0], axis=-1).min() > 0.1  # agreeing on a constant would prove nothing
 
 
-@pytest.mark.parametrize("backbone", ["transformer", "lstm"])  # the tcn is the bundle's own
+@pytest.mark.parametrize(  # the tcn is the bundle's own
+    "backbone", ["transformer", pytest.param("lstm", marks=pytest.mark.slow)]
+)
 def test_every_backbone_leaves_in_all_formats_with_a_free_batch(
     saved: SavedBundle, backbone: str, tmp_path: Path
 ) -> None:

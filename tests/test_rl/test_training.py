@@ -189,7 +189,9 @@ def foretold(n_bars: int) -> MarketTape:
     return a_tape(bars, rows, costs=FREE)
 
 
-@pytest.mark.parametrize(("algorithm", "steps"), [("ppo", 120_000), ("sac", 60_000)])
+@pytest.mark.parametrize(
+    ("algorithm", "steps"), [("ppo", 120_000), pytest.param("sac", 60_000, marks=pytest.mark.slow)]
+)
 def test_it_learns_to_follow_a_number_that_tells_the_next_bar(algorithm: str, steps: int) -> None:
     tape = foretold(1_500)
     config = small_config(

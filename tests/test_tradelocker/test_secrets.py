@@ -87,7 +87,8 @@ async def test_no_error_log_or_traceback_holds_a_secret(
     venue.on("GET", "/trade/quotes", httpx.Response(401), ok({"ap": 1.1, "bp": 1.0, "as": 1, "bs": 1}))
     output = io.StringIO()
     configure_logging(stream=output, level="DEBUG")
-    caplog.set_level(logging.DEBUG)
+    for name in ("", "httpx", "httpcore"):  # whatever their levels were
+        caplog.set_level(logging.DEBUG, name)
     errors: list[AGV2Error] = []
     try:
         async with connected(venue, read_budget_s=3.0) as client:

@@ -112,7 +112,7 @@ class ServiceWatch:
     ) -> None:
         self.markets = markets
         self._service, self._pulse, self._beat_s, self._desk = service, pulse, beat_s, desk
-        self._time = SummaryTime(summary_at)
+        self._time = SummaryTime(summary_at, service.clock.now_ns())
         self._source = f"service {service.parts.account}"
         self._since_ns = service.clock.now_ns()
         self._n_decisions = 0

@@ -68,7 +68,7 @@ class Shown:
 
     @property
     def environment(self) -> Environment:
-        return load_environment().model_copy(update={"agv2_home": self.home})
+        return load_environment().model_copy(update={"agv2_home": self.home, "database_url": None})
 
     def clock(self, hours_later: float = 0.0) -> ReplayClock:
         return ReplayClock(self.now_ns + round(hours_later * NS_PER_HOUR))

@@ -205,6 +205,7 @@ def test_a_stored_encoder_is_used_as_it_is(train: Train, stored: str, home: Path
         np.testing.assert_array_equal(values, own[name])
 
 
+@pytest.mark.slow
 def test_an_encoder_of_other_bars_may_have_seen_the_test_and_the_results_say_so(
     train: Train, stored: str, market_files: dict[str, Path]
 ) -> None:

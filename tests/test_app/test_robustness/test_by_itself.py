@@ -27,6 +27,7 @@ def test_only_thorough_does_it_unasked() -> None:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_a_run_checks_itself_and_goes_on_after_a_kill(
     market_files: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

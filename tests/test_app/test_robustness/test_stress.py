@@ -65,8 +65,8 @@ def test_spreads_widen_when_the_crisis_begins_and_not_before(subject: Subject) -
 
 
 def test_a_crisis_that_is_longer_than_the_bars_is_left_out_with_the_reason(subject: Subject) -> None:
-    with pytest.raises(DataError, match=r"TREND: 3,000 bars; Autumn 2008 takes 1,296 after [\d,]+ to warm up"):
-        shock_scenes(subject, BY_NAME["2008"])
+    with pytest.raises(DataError, match=r"TREND: 3,000 bars; Autumn 2008 takes 2,736 after [\d,]+ to warm up"):
+        shock_scenes(subject, replace(BY_NAME["2008"], after=60.0))
 
 
 def test_a_file_that_covers_a_crisis_is_replayed_and_what_was_trained_later_is_said(

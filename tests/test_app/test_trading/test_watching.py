@@ -25,6 +25,7 @@ def paper(
     capsys: pytest.CaptureFixture[str],
 ) -> Paper:
     monkeypatch.setenv("AGV2_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("DATABASE_URL", raising=False)
     monkeypatch.chdir(tmp_path)
     write_bars(told_bars.bars, tmp_path / "TREND_1h.parquet")
 

@@ -68,7 +68,7 @@ def test_a_run_that_tests_earlier_bars_refuses_the_settings(
 ) -> None:
     monkeypatch.setenv("AGV2_SMOKE", "1")
     monkeypatch.setenv("AGV2_HOME", str(finished.out.parent))
-    earlier = (parse_override("encoder.window=34"),)  # warms up sooner, so that its first test bar is an earlier one
+    earlier = (parse_override("encoder.window=18"),)  # warms up sooner, so that its first test bar is an earlier one
     request = RunRequest((market_files["TREND"],), finished.out / "run", config_dir=finished.tuned, overrides=earlier)
     with pytest.raises(ConfigError, match="were tuned on bars up to"):
         make_plan(request)

@@ -24,7 +24,7 @@ class TraderAlerts:
 
     def __init__(self, desk: AlertDesk, source: str, clock: Clock, summary_at: str) -> None:
         self._desk, self._source, self._clock = desk, source, clock
-        self._time = SummaryTime(summary_at)
+        self._time = SummaryTime(summary_at, clock.now_ns())
         self._fills, self._equity = 0, 0.0
 
     def heard(self, record: JournalRecord) -> None:
