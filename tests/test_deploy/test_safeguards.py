@@ -3,8 +3,10 @@ from pathlib import Path
 import pytest
 
 from agv2.core.errors import DataError
+from agv2.deploy.pulse import Pulse
 from agv2.deploy.safeguards import Beat, Breaker, Heartbeat, Listener
 from agv2.risk.limits import RiskState, fresh_risk_state, observe_equity
+from agv2.utils.clock import ReplayClock
 from tests.tapes import limits
 
 PARAMS = limits(daily_loss_frac=0.04, drawdown_frac=0.2, breaker_cooldown_days=3)
@@ -60,6 +62,18 @@ def test_a_trader_that_said_goodbye_or_was_never_there_is_not_missed() -> None:
 def test_the_traders_own_clock_does_not_count() -> None:
     listener = Listener(60.0).listened(Beat(1, 10**18, 42, "demo", False), 0)
     assert not listener.finding(30 * S).halted
+
+
+def test_nothing_follows_a_goodbye(tmp_path: Path) -> None:
+    """The thread that looks after the guards may be about to beat while another one ends the service."""
+    heart = Heartbeat(tmp_path / "heart.json")
+    pulse = Pulse(heart, "service DEMO", 0.0, ReplayClock(0))
+    pulse.begin()
+    pulse.end()
+    pulse.beat()
+    last = heart.last()
+    assert last is not None
+    assert last.stopped
 
 
 def test_a_beat_is_read_back_and_another_file_is_refused(tmp_path: Path) -> None:

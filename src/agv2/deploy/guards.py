@@ -14,7 +14,7 @@ from agv2.deploy.clock_watch import SKEW, ClockReading, ClockState, ClockWatch
 from agv2.deploy.drift_verdict import drift_verdict
 from agv2.deploy.feed_watch import FROZEN, STALE, FeedState, FeedWatch
 from agv2.deploy.guard_state import GuardsState
-from agv2.deploy.guards_config import GuardsConfig
+from agv2.deploy.guards_config import DistributionConfig, GuardsConfig
 from agv2.deploy.monitoring import DriftMonitor
 from agv2.deploy.pnl_band import PNL, PnlBand
 from agv2.deploy.safeguards import DAILY_LOSS, DRAWDOWN, Breaker
@@ -85,8 +85,8 @@ class Guards:
             breaker=Breaker(params),
             feed=FeedWatch(timeframe.nanoseconds, round(config.feed.grace_s * _NS_PER_S), config.feed.frozen_bars),
             clock=ClockWatch(config.clock.most_skew_s, config.clock.samples),
-            drift=_monitor(DRIFT, reference.features.get(symbol), config.drift.false_alarm_days * n_books, off),
-            entropy=_monitor(ENTROPY, reference.entropy.get(symbol), config.entropy.false_alarm_days * n_books, off),
+            drift=_monitor(DRIFT, reference.features.get(symbol), config.drift, n_books, off),
+            entropy=_monitor(ENTROPY, reference.entropy.get(symbol), config.entropy, n_books, off),
             pnl=_band(reference.daily_returns.get(symbol, np.empty(0)), config, n_books, off),
             off=tuple(off),
         )
@@ -179,11 +179,16 @@ class Guards:
         return GuardStep(replace(state, tripwires=latched.tripwires), latched.records)
 
 
-def _monitor(guard: str, known: FeatureReference | None, days: float, off: list[str]) -> DriftMonitor | None:
+def _monitor(
+    guard: str, known: FeatureReference | None, config: DistributionConfig, n_books: int, off: list[str]
+) -> DriftMonitor | None:
     if known is None:
         off.append(f"{guard}: the bundle does not say what was usual for this symbol")
         return None
-    return DriftMonitor.calibrated(known, days)
+    if known.daily_worst.size < config.least_days:
+        off.append(f"{guard}: the bundle knows {known.daily_worst.size} days, {config.least_days} are needed")
+        return None
+    return DriftMonitor.calibrated(known, config.false_alarm_days * n_books)
 
 
 def _band(returns: FloatArray, config: GuardsConfig, n_books: int, off: list[str]) -> PnlBand | None:

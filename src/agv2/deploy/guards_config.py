@@ -6,16 +6,19 @@ from pydantic import Field, model_validator
 
 from agv2.utils.config import Config
 
-__all__ = ["GuardsConfig"]
+__all__ = ["DistributionConfig", "GuardsConfig"]
 
 Days = Annotated[float, Field(ge=1.0, le=10_000.0)]
 Seconds = Annotated[float, Field(gt=0.0, le=86_400.0)]
 
 
-class _Distribution(Config):
+class DistributionConfig(Config):
+    """When a distribution has changed."""
+
     memory_days: Annotated[float, Field(ge=5.0, le=250.0)]
     """Below a trading week the hours of a day and the days of a week would look like drift."""
     false_alarm_days: Days
+    least_days: Annotated[int, Field(ge=1)]
 
 
 class _Pnl(Config):
@@ -54,8 +57,8 @@ class _Heartbeat(Config):
 class GuardsConfig(Config):
     """Thresholds of the guards; the reason for each stands beside it in `config/guards.yaml`."""
 
-    drift: _Distribution
-    entropy: _Distribution
+    drift: DistributionConfig
+    entropy: DistributionConfig
     pnl: _Pnl
     feed: _Feed
     clock: _Clock

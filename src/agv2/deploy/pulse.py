@@ -1,6 +1,7 @@
 """The sign of life of one process, given as often as the guards' settings say."""
 
 import os
+import threading
 import time
 from collections.abc import Callable
 
@@ -38,6 +39,8 @@ class Pulse:
         self._every_ns = round(beat_s * _NS_PER_S)
         self._next_ns: int | None = None
         self._number = 0
+        self._one_at_a_time = threading.Lock()
+        self._ended = False
 
     def begin(self) -> None:
         """The first beat.
@@ -52,12 +55,15 @@ class Pulse:
 
     def beat(self) -> None:
         """All is well. A disk that fails later is silence, which the watchdog hears; it stops nothing here."""
-        if self._next_ns is None or self._steady_ns() >= self._next_ns:
-            self._try(stopped=False)
+        with self._one_at_a_time:
+            if not self._ended and (self._next_ns is None or self._steady_ns() >= self._next_ns):
+                self._try(stopped=False)
 
     def end(self) -> None:
-        """Say goodbye: ended on purpose."""
-        self._try(stopped=True)
+        """Say goodbye: ended on purpose. No beat follows, though another thread may be about to give one."""
+        with self._one_at_a_time:
+            self._ended = True
+            self._try(stopped=True)
 
     def _try(self, *, stopped: bool) -> None:
         try:

@@ -1,0 +1,67 @@
+"""`agv2 live` from its first word to the venue's ledger, at the fake venue."""
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from agv2.execution.journal import JournalReader
+from agv2.execution.journal_records import DecisionMade, Noted, Started
+from agv2.tradelocker.fake.listings import FakeLogin, Listing
+from agv2.tradelocker.fake.server import FakeTradeLocker
+from agv2.utils.clock import ReplayClock
+from tests.command_line import called
+from tests.test_readme import login_environment
+from tests.untrained_bundles import ToldBars
+
+FIRST_BAR, MOST_BARS = 2_400, 12
+
+
+@pytest.fixture
+def fake(told_bars: ToldBars, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeTradeLocker]:
+    """The venue at the close of a bar, and a home that knows its login."""
+    clock = ReplayClock(int(told_bars.bars.close_ns[FIRST_BAR]))
+    with FakeTradeLocker([Listing("TREND", told_bars.bars)], clock=clock) as venue:
+        for name, value in login_environment(venue.url, FakeLogin()).items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.delenv("DATABASE_URL", raising=False)
+        monkeypatch.setenv("AGV2_HOME", str(tmp_path / "home"))
+        monkeypatch.chdir(tmp_path)
+        yield venue
+
+
+def test_without_the_gate_nothing_is_sent_and_with_a_reason_a_tenth_is_protected_and_closed(
+    fake: FakeTradeLocker, untrained_bundle: Path, told_bars: ToldBars, capsys: pytest.CaptureFixture[str]
+) -> None:
+    agv2 = partial(called, capsys)
+    words = ("live", "--bundle", untrained_bundle, "--journal", "live.sqlite", "--once", "--clock", "venue", "--plain")
+    refused = agv2(*words)
+    assert refused.code == 1
+    assert "may not trade real money" in refused.err
+    assert fake.orders() == []
+
+    for bar in range(FIRST_BAR, FIRST_BAR + MOST_BARS):
+        fake.advance_to(int(told_bars.bars.close_ns[bar + 1]))
+        done = agv2(*words, "--risk-real-money-without-gate", "a rehearsal")
+        assert done.code == 0, done.err
+        if fake.open_positions():
+            break
+    assert "REAL MONEY WITHOUT THE GATE" in done.err
+    assert len(fake.open_positions()) == 1, "the untrained policy opens something sooner or later"
+    assert fake.unprotected_positions() == []
+    with JournalReader("live.sqlite") as journal:
+        records = [entry.record for entry in journal.entries(kinds=(Started, DecisionMade, Noted))]
+    starts = [record for record in records if isinstance(record, Started)]
+    assert {start.mode for start in starts} == {"live"}
+    assert all(start.settings["permit"] for start in starts)
+    assert {record.size_share for record in records if isinstance(record, DecisionMade)} == {0.1}
+
+    closed = agv2("flatten", "--journal", "live.sqlite", "--reason", "enough", "--wait", "0")
+    assert closed.code == 0, closed.err
+    assert fake.open_positions() == []
+    assert fake.check() == []
+    fake.advance_to(int(told_bars.bars.close_ns[bar + 2]))
+    after = agv2(*words, "--risk-real-money-without-gate", "a rehearsal")
+    assert after.code == 0
+    assert fake.open_positions() == [], "the switch holds until a person re-arms"
