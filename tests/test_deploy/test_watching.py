@@ -45,6 +45,13 @@ def first(stream: Iterator[dict[str, Any]], wanted: Callable[[dict[str, Any]], b
     return next(each["overview"] for each in stream if each["overview"] and wanted(each["overview"]))
 
 
+def until_nobody_watches(served: Served) -> None:
+    given_up = time.monotonic() + 30.0
+    while served.app.state.streams._open:
+        assert time.monotonic() < given_up
+        time.sleep(0.02)
+
+
 def test_before_the_first_decision_nothing_is_known_and_says_so(watched: Served) -> None:
     with events(watched) as stream:
         seen = next(stream)["overview"]
@@ -133,14 +140,13 @@ def test_where_the_state_cannot_be_read_the_overview_says_so(watched: Served, mo
 
 
 def test_watchers_are_limited_and_leave_their_place(watched: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    until_nobody_watches(watched)  # whose stream of the test before may be ending still
     monkeypatch.setattr(watched.app.state.streams, "_most", 1)
     with events(watched) as stream:
         next(stream)
         refused = watched.ask("GET", "/v1/events", "viewer")
         assert (refused.status_code, refused.headers["Retry-After"]) == (503, "10")
-    given_up = time.monotonic() + 30.0
-    while watched.app.state.streams._open and time.monotonic() < given_up:
-        time.sleep(0.02)
+    until_nobody_watches(watched)
     with events(watched) as stream:
         assert next(stream)["now_ns"] == watched.service.clock.now_ns()
 
