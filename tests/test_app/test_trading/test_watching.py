@@ -11,6 +11,7 @@ from agv2.data.bars_file import write_bars
 from agv2.deploy.safeguards import Heartbeat
 from agv2.execution.journal import JournalReader
 from agv2.execution.journal_records import GuardChanged, Killed, Noted
+from tests.command_line import called
 from tests.untrained_bundles import ToldBars
 
 Paper = Callable[..., tuple[int, str]]
@@ -31,10 +32,8 @@ def paper(
 
     def run(n_bars: int, *more: str) -> tuple[int, str]:
         words = ["paper", "--bundle", str(untrained_bundle), "--feed", "TREND_1h.parquet", "--bars", str(n_bars)]
-        with pytest.raises(SystemExit) as leaving:
-            main([*words, "--plain", "--set", "risk.profiles.default.daily_loss_frac=0.0001", *more])
-        said = capsys.readouterr()
-        return int(leaving.value.code or 0), said.out + said.err
+        said = called(capsys, *words, "--plain", "--set", "risk.profiles.default.daily_loss_frac=0.0001", *more)
+        return said.code, said.out + said.err
 
     return run
 

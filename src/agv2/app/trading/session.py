@@ -19,7 +19,7 @@ from agv2.app.trading.ramp import size_ramp
 from agv2.app.trading.recorded_feed import recorded_bars
 from agv2.app.trading.request import TradingRequest, chosen_symbol
 from agv2.app.trading.settings import TraderSettings, trading_settings
-from agv2.app.trading.venue_feed import VenueBars, venue_bars, venue_timed_bars
+from agv2.app.trading.venue_feed import VenueBars, WantedBars, venue_bars, venue_timed_bars
 from agv2.app.trading.watching import Watch, Watched, watching
 from agv2.core.bars import Bars
 from agv2.core.errors import BundleError, ConfigError, DataError
@@ -211,7 +211,8 @@ async def _venue_bars(
         )
     )
     read = venue_timed_bars if request.clock == "venue" else venue_bars
-    bars = await read(source, symbol, timeframe, model.instrument.calendar, clock, model.bars_needed, done_ns)
+    wanted = WantedBars(source, symbol, timeframe, model.instrument.calendar, model.bars_needed, done_ns)
+    bars = await read(wanted, clock)
     return _Venue(bars, source.now_ns)
 
 

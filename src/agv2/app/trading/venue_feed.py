@@ -1,7 +1,7 @@
 """Bars of the venue as they close, with the history that the first decision reads."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -17,7 +17,7 @@ from agv2.data.feeds import LiveFeed
 from agv2.execution.ports import BarFeed
 from agv2.utils.clock import Clock
 
-__all__ = ["VenueBars", "venue_bars", "venue_timed_bars"]
+__all__ = ["VenueBars", "WantedBars", "venue_bars", "venue_timed_bars"]
 
 _FINE_MINUTES = (60, 30, 15, 5, 1)
 _CLOSED_SHARE = 1.7  # markets that close at weekends and at night need a longer look back
@@ -46,43 +46,39 @@ class _ContinuedFeed:
             yield bars
 
 
-class _Wanted(NamedTuple):
+class WantedBars(NamedTuple):
     """What both ways of reading a venue need to know."""
 
     source: HistorySource
+    """The venue's history of the instrument."""
     symbol: str
-    fine: Timeframe
+    """Our name of it."""
     timeframe: Timeframe
     calendar: SessionCalendar
+    """Says where trading days begin."""
     bars_needed: int
+    """That a decision reads."""
     done_ns: int
+    """Open of the last bar that an earlier start carried through; 0 for none."""
+
+    @property
+    def fine(self) -> Timeframe:
+        """The longest bars that the venue has and that make up the timeframe wherever its trading day begins."""
+        return Timeframe(next(minutes for minutes in _FINE_MINUTES if self.timeframe.minutes % minutes == 0))
 
 
-async def venue_bars(
-    source: HistorySource,
-    symbol: str,
-    timeframe: Timeframe,
-    calendar: SessionCalendar,
-    clock: Clock,
-    bars_needed: int,
-    done_ns: int,
-) -> VenueBars:
+async def venue_bars(wanted: WantedBars, clock: Clock) -> VenueBars:
     """The venue's closed bars up to now, and a feed that goes on from there.
 
     Args:
-        source: the venue's history of the instrument.
-        symbol: our name of it.
-        timeframe: of the bars.
-        calendar: says where trading days begin.
+        wanted: which bars.
         clock: this machine's time; a bar is closed when both it and the venue's say so.
-        bars_needed: that a decision reads.
-        done_ns: open of the last bar that an earlier start carried through; 0 for none.
 
     Raises:
         DataError: the venue has too few bars.
         VenueError: the venue refused.
     """
-    wanted = _Wanted(source, symbol, _fine(timeframe), timeframe, calendar, bars_needed, done_ns)
+    source, symbol, timeframe, calendar = wanted.source, wanted.symbol, wanted.timeframe, wanted.calendar
     settled_ns = min(source.now_ns(), clock.now_ns()) - _SETTLE_NS
     found = await _history(wanted, settled_ns)
     feed = LiveFeed(
@@ -92,34 +88,19 @@ async def venue_bars(
     return _cut(wanted, found, feed.bars)
 
 
-async def venue_timed_bars(
-    source: HistorySource,
-    symbol: str,
-    timeframe: Timeframe,
-    calendar: SessionCalendar,
-    clock: Clock,
-    bars_needed: int,
-    done_ns: int,
-    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-) -> VenueBars:
+async def venue_timed_bars(wanted: WantedBars, clock: Clock) -> VenueBars:
     """The same at a venue whose time has nothing to do with this machine's: its bars alone say how late it is.
 
     Nobody can tell whether the newest bar that is listed has closed: it counts once a later one is listed.
 
     Args:
-        source: as for `venue_bars`, as are the next six.
-        symbol: see `source`.
-        timeframe: see `source`.
-        calendar: see `source`.
+        wanted: which bars.
         clock: only to find out how late it is there.
-        bars_needed: see `source`.
-        done_ns: see `source`.
-        sleep: waits that many seconds between polls.
 
     Raises:
         DataError, VenueError: as for `venue_bars`.
     """
-    wanted = _Wanted(source, symbol, _fine(timeframe), timeframe, calendar, bars_needed, done_ns)
+    source, symbol, timeframe, calendar = wanted.source, wanted.symbol, wanted.timeframe, wanted.calendar
     newest_ns = await _newest_open(wanted, clock.now_ns())
     found = await _history(wanted, newest_ns)
     begin_ns = _bin_start(timeframe, calendar, newest_ns)
@@ -131,7 +112,7 @@ async def venue_timed_bars(
             try:
                 reply = await source.price_history(wanted.fine, from_ns, from_ns + span_ns)
             except RetryableVenueError:
-                await sleep(_POLL_S)
+                await asyncio.sleep(_POLL_S)
                 continue
             if reply.ts_ns.size > 1:
                 last_ns = int(reply.ts_ns.max())
@@ -141,12 +122,12 @@ async def venue_timed_bars(
                 for bars in closed:
                     if len(bars):
                         yield bars
-            await sleep(_POLL_S)
+            await asyncio.sleep(_POLL_S)
 
     return _cut(wanted, found, coming)
 
 
-async def _history(wanted: _Wanted, until_ns: int) -> Bars:
+async def _history(wanted: WantedBars, until_ns: int) -> Bars:
     """Coarse bars closed at `until_ns`, as many as a decision reads and some more."""
     far_ns = int(_CLOSED_SHARE * wanted.bars_needed * wanted.timeframe.nanoseconds) + _MARGIN_NS
     start_ns = _bin_start(wanted.timeframe, wanted.calendar, until_ns - far_ns)
@@ -164,7 +145,7 @@ async def _history(wanted: _Wanted, until_ns: int) -> Bars:
     return found
 
 
-async def _newest_open(wanted: _Wanted, now_ns: int) -> int:
+async def _newest_open(wanted: WantedBars, now_ns: int) -> int:
     """Open of the newest bar that the venue lists, whatever it thinks the time is."""
     source, fine = wanted.source, wanted.fine
     reply = await source.price_history(fine, now_ns - source.max_bars // 2 * fine.nanoseconds, now_ns)
@@ -175,7 +156,7 @@ async def _newest_open(wanted: _Wanted, now_ns: int) -> int:
     return reply.earlier_ns
 
 
-def _cut(wanted: _Wanted, found: Bars, rest: Callable[[], AsyncIterator[Bars]]) -> VenueBars:
+def _cut(wanted: WantedBars, found: Bars, rest: Callable[[], AsyncIterator[Bars]]) -> VenueBars:
     """Trading begins at the newest bar, or after the last one that an earlier start carried through."""
     done_ns = wanted.done_ns
     begin = len(found) - 1 if done_ns == 0 else int(np.searchsorted(found.ts_ns, done_ns, side="right"))
@@ -184,15 +165,10 @@ def _cut(wanted: _Wanted, found: Bars, rest: Callable[[], AsyncIterator[Bars]]) 
     return VenueBars(found.slice(0, begin), _ContinuedFeed(found.slice(begin, len(found)), rest))
 
 
-def _usable(wanted: _Wanted, reply: HistoryReply, from_ns: int, before_ns: int) -> Bars:
+def _usable(wanted: WantedBars, reply: HistoryReply, from_ns: int, before_ns: int) -> Bars:
     prices = np.column_stack([reply.open, reply.high, reply.low, reply.close])
     usable = np.isfinite(prices).all(axis=1) & (reply.ts_ns >= from_ns) & (reply.ts_ns < before_ns)
     return bars_in_order(reply, usable, wanted.symbol, wanted.fine)
-
-
-def _fine(timeframe: Timeframe) -> Timeframe:
-    """The longest bars that the venue has and that make up `timeframe` wherever its trading day begins."""
-    return Timeframe(next(minutes for minutes in _FINE_MINUTES if timeframe.minutes % minutes == 0))
 
 
 def _bin_start(timeframe: Timeframe, calendar: SessionCalendar, moment_ns: int) -> int:
