@@ -26,8 +26,7 @@ SETTINGS = tuple(
     for text in (
         "encoder.window=66", "encoder.channels=8", "encoder.embedding_dim=16",
         "rl_policy.n_books=16", "rl_policy.n_steps=16", "rl_policy.batch_size=64", "rl_policy.n_evaluations=1",
-        "rl_policy.hindsight.sequences=4", "rl_policy.hindsight.sequence_bars=64", "rl_policy.hindsight.blocks=2",
-        "rl_policy.hindsight.risk_prices=[0.0]", "rl_policy.net_arch=[8]", "encoder.chunk=128", "encoder.evaluations=1",
+        "rl_policy.hindsight.blocks=2", "rl_policy.net_arch=[8]", "encoder.chunk=128", "encoder.evaluations=1",
         "tuning.startup_trials=3",
         "tuning.space.rl_policy.gamma={low: 0.9, high: 0.99}",
         "tuning.space.rl_policy.n_epochs={low: 2, high: 8}",

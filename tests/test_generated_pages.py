@@ -36,7 +36,7 @@ def test_it_has_every_file_and_says_what_may_stand_there() -> None:
         "| `window` | `expanding`, `rolling` | `expanding` | expanding \\| rolling |",
         "| `SYMBOL.hourly_spread` | list of number > 0, ≤ 100, or `null` | `null` | "
         "hourly: 24 multiples of half_spread_frac, see above |",
-        "| `hindsight.steps` | whole number ≥ 1 | `160` | gradient steps |",
+        "| `hindsight.blocks` | whole number ≥ 2 | `3` | of the training bars, each left out once |",
     ):
         assert f"{row}\n" in page
 

@@ -61,7 +61,7 @@ SYMBOL = "XAUUSD"
 EDGES = ("none", "momentum", "reversion", "session", "levels")
 PLANTED = {"momentum": "returns", "reversion": "returns", "session": "clock", "levels": "levels"}
 SETTINGS = (
-    "folds=1", "encoder_steps=30", "cross_fit_blocks=0", "hindsight_steps=80", "policy_steps=4096", "may_abstain=false",
+    "folds=1", "encoder_steps=30", "cross_fit_blocks=0", "policy_steps=4096", "may_abstain=false",
 )  # fmt: skip
 MOST_CANDLES, ASKED_ENTRIES = 96, 20
 RECENT = [(1, 24), (25, 96)]

@@ -6,7 +6,8 @@
 Each cell is `agv2 run` on a synthetic market that it is told nothing about, at 2.5 bp a side and no financing; the
 oracle is a filter with the true parameters that pays the same and is read on the same test bars; that of levels infers
 which extremes count, and what it would earn if it were told stands beside it. A cell that is known is not made again,
-so a study may be stopped and gone on with; docs/studies/planted_edges.jsonl knows, with the digest of the sources.
+so a study may be stopped and gone on with; docs/studies/planted_edges.jsonl knows, with the digest of the sources;
+`--again` makes it with the sources of now, in the place of what was known.
 `--edge none` is the control.
 """
 
@@ -15,6 +16,7 @@ import json
 import math
 import statistics
 from collections.abc import Mapping, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ import polars as pl
 
 from agv2.app.run import run
 from agv2.app.run_plan import RunRequest
+from agv2.backtest.atomic_files import write_atomically
 from agv2.data.bars_file import write_bars
 from agv2.data.config import MarketsConfig
 from agv2.data.synthetic_markets.level_filter import inferred_level_positions
@@ -89,8 +92,10 @@ def cell(market: InstrumentMarket, folder: Path, profile: str, seed: int) -> dic
 
 def table(found: Sequence[Mapping[str, Any]]) -> None:
     """Print every cell that is there, and the medians."""
-    print("| profile | edge | strength | market, seed | oracle | agent | share | turnover a bar | net | minutes |")
-    print("|---|---|---|---|---:|---:|---:|---:|---:|---:|")
+    print(
+        "| profile | edge | strength | market, seed | oracle | agent | share | turned a bar | net | minutes | sources |"
+    )
+    print("|---|---|---|---|---:|---:|---:|---:|---:|---:|---|")
     groups: dict[tuple[str, str, str], list[dict[str, float]]] = {}
     for one in found:
         kind, got = (one["profile"], one["edge"], one["strength"]), one["found"]
@@ -100,12 +105,18 @@ def table(found: Sequence[Mapping[str, Any]]) -> None:
         shown = (
             f"{got['attainable']:.2f}{told} | {got['sharpe']:.2f} | {ratio} | {got['turnover']:.3f} | {got['net']:+.1%}"
         )
-        print(f"| {' | '.join(kind)} | {one['symbol']} {one['seed']} | {shown} | {got['seconds'] / 60.0:.1f} |")
+        made = f"{got['seconds'] / 60.0:.1f} | {one['sources'][:6]}"
+        print(f"| {' | '.join(kind)} | {one['symbol']} {one['seed']} | {shown} | {made} |")
     for kind, cells in groups.items():
         ratios = [one["sharpe"] / one["attainable"] for one in cells if one["attainable"]]
         middle = f"median share {statistics.median(ratios):.2f}, " if ratios else ""
         turnover = statistics.median(one["turnover"] for one in cells)
         print(f"{' '.join(kind)}: {middle}median turnover {turnover:.3f} a bar, {len(cells)} runs")
+
+
+def is_of(one: Mapping[str, Any], kind: Mapping[str, Any]) -> bool:
+    """Whether a cell is of this kind."""
+    return all(one[name] == value for name, value in kind.items())
 
 
 def known_cells(path: Path) -> list[dict[str, Any]]:
@@ -124,24 +135,21 @@ def main() -> None:
     parser.add_argument("--strength", nargs="+", choices=list(STRENGTHS), default=["strong"])
     parser.add_argument("--seeds", type=int, nargs="+", default=[301])
     parser.add_argument("--bars", type=int, default=60_000)
+    parser.add_argument("--again", action="store_true", help="make known cells anew")
     parser.add_argument("--table", action="store_true", help="run nothing")
     asked = parser.parse_args()
     if not asked.table and asked.out is None:
         parser.error("--out DIR says where the runs go")
-    known = {
-        (one["profile"], one["symbol"], one["edge"], one["strength"], one["seed"]) for one in known_cells(asked.cells)
-    }
-    cells = [(s, m, e, how) for s in asked.seeds for e in asked.edge for how in asked.strength for m in asked.market]
-    for seed, symbol, edge, strength in [] if asked.table else cells:
-        if (asked.profile, symbol, edge, strength, seed) in known:
-            continue
-        market = market_of(symbol, edge, strength, seed, asked.bars)
-        folder = asked.out / asked.profile / f"{symbol}_{edge}_{strength}_{seed}"
-        kind = {"profile": asked.profile, "edge": edge, "strength": strength, "symbol": symbol, "seed": seed}
-        found = cell(market, folder, asked.profile, seed)
-        sources = json.loads((folder / "run" / "provenance.json").read_text())["code"]["sources"][:12]
-        with asked.cells.open("a") as stream:
-            stream.write(json.dumps({**kind, "sources": sources, "found": found}) + "\n")
+    for seed in [] if asked.table else asked.seeds:
+        for edge, how, symbol in product(asked.edge, asked.strength, asked.market):
+            kind = {"profile": asked.profile, "edge": edge, "strength": how, "symbol": symbol, "seed": seed}
+            if asked.again or not any(is_of(one, kind) for one in known_cells(asked.cells)):
+                folder = asked.out / asked.profile / f"{symbol}_{edge}_{how}_{seed}"
+                found = cell(market_of(symbol, edge, how, seed, asked.bars), folder, asked.profile, seed)
+                sources = json.loads((folder / "run" / "provenance.json").read_text())["code"]["sources"][:12]
+                others = [one for one in known_cells(asked.cells) if not is_of(one, kind)]
+                lines = [json.dumps(one) for one in [*others, {**kind, "sources": sources, "found": found}]]
+                write_atomically(asked.cells, "\n".join(lines) + "\n")
     table(known_cells(asked.cells))
 
 

@@ -1,6 +1,6 @@
 """How well predicted medians know a planted drift on later bars: linear parts alone, no network and no policy.
 
-    python tools/planted_medians.py --seeds 211 212 --strength weak strong
+    python -m tools.planted_medians --seeds 211 212 --strength weak strong
 
 Per edge and strength, the correlation of the median 1, 3 and 12 bars ahead with the drift that the truth of the market
 gives the next bar, in volatilities; fitted on the first three quarters of the bars, mean over the seeds. Unlike a

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from agv2.core.arrays import FloatArray
-from agv2.rl.expected_path import RowColumns, expected_path, forecasts
+from agv2.rl.expected_path import RowColumns, expected_path, fit_worth, forecasts, row_weights
 
 N = 20_000
 
@@ -66,3 +66,22 @@ def test_forecasts_are_medians_and_means_of_what_follows_the_embedding() -> None
     found = forecasts(rows, RowColumns(embedding=2, horizons=2, levels=3))
     np.testing.assert_allclose(found, [[3.0, 6.0, 3.0, 6.0], [15.0, 18.0, 15.0, 18.0]])
     np.testing.assert_allclose(forecasts(rows, RowColumns(embedding=2)), rows[:, 2:])
+
+
+def test_weights_of_rows_say_what_weights_of_forecasts_say() -> None:
+    rng = np.random.default_rng(4)
+    rows, weights = rng.normal(size=(5, 12)).astype(np.float32), rng.normal(size=4)
+    for columns in (RowColumns(2, 2, 3), RowColumns(embedding=8)):
+        np.testing.assert_allclose(
+            rows @ row_weights(weights, columns, 12), forecasts(rows, columns) @ weights, rtol=1e-6
+        )
+
+
+def test_forecasts_that_move_together_share_what_neither_can_claim() -> None:
+    """One signal seen twice with a little noise: least squares would set one against the other."""
+    rng = np.random.default_rng(5)
+    signal = rng.normal(size=N)
+    seen = np.stack([signal + 0.05 * rng.normal(size=N) for _ in range(2)], axis=1)
+    found = fit_worth(seen, np.arange(N), 0.05 * signal + rng.normal(size=N))
+    assert found.weights == pytest.approx([0.025, 0.025], abs=0.006)
+    assert found.weights[0] == pytest.approx(found.weights[1], rel=0.2)

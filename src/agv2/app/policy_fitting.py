@@ -139,10 +139,8 @@ def fit_policy(
 
 
 def _as_profile_says(plan: RunPlan) -> PolicyConfig:
-    """The settings with the first lessons that the profile buys."""
+    """The settings, without abstention where the profile has none."""
     config, profile = plan.settings.rl_policy, plan.profile
-    if config.hindsight is None:
+    if config.hindsight is None or profile.may_abstain:
         return config
-    least_t = config.hindsight.least_t if profile.may_abstain else -math.inf
-    changes = {"steps": min(config.hindsight.steps, profile.hindsight_steps), "least_t": least_t}
-    return config.model_copy(update={"hindsight": config.hindsight.model_copy(update=changes)})
+    return config.model_copy(update={"hindsight": config.hindsight.model_copy(update={"least_t": -math.inf})})

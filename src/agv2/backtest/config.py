@@ -22,8 +22,6 @@ class RunProfile(Config):
     cross_fit_blocks: Annotated[int, Field(ge=0, le=20)]
     """Blocks of a fold's training bars; the head predictions that the policy reads of each come from an encoder that
     was fitted on the others. Fewer than two: from the fold's own encoder."""
-    hindsight_steps: Steps
-    """Most gradient steps of a policy's first lessons, within those of `rl_policy.yaml`."""
     policy_steps: Steps
     """Environment steps of each policy in each fold, after its first lessons."""
     may_abstain: bool

@@ -26,22 +26,8 @@ class RewardWeights(Config):
 
 
 class HindsightConfig(Config):
-    """The first lessons of a policy: sides alone, by the exact gradient of the expected reward."""
+    """The first lessons of a policy: which side to hold, by the rule that promised most in hindsight."""
 
-    steps: PositiveInt
-    """Gradient steps."""
-    risk_prices: Annotated[tuple[Weight, ...], Field(min_length=1)]
-    """What holding a position may cost per bar, in targeted per-bar volatilities; one of them is chosen."""
-    least_gain: Annotated[float, Field(ge=1.0)]
-    """A later price is chosen where it promises so many times the Sharpe ratio of those before it."""
-    learning_rate: Positive
-    weight_decay: Weight
-    entropy: Weight
-    """Reward per nat, in targeted per-bar volatilities."""
-    gradient_norm: Positive
-    sequence_bars: Annotated[int, Field(ge=2)]
-    sequences: PositiveInt
-    """Stretches of `sequence_bars` bars per gradient step."""
     blocks: Annotated[int, Field(ge=2)]
     """Parts into which the training bars are cut; each is left out once."""
     least_t: float

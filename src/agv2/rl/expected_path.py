@@ -5,11 +5,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from agv2.core.arrays import Float32Array, FloatArray
+from agv2.core.arrays import Float32Array, FloatArray, IntArray
 
-__all__ = ["RowColumns", "expected_path", "forecasts"]
+__all__ = ["RowColumns", "Worth", "expected_path", "fit_worth", "forecasts", "known_rows", "row_weights"]
 
-_RIDGE_ROWS = 50.0
+_RIDGE_ROWS = 5_000.0
+"""Six forecasts that move together: what tells them apart is believed when so many bars agree."""
 _LARGEST_REWARD = 6.0  # targeted volatilities; what lies beyond is news, and would outvote a year of bars
 
 
@@ -24,6 +25,19 @@ class RowColumns(NamedTuple):
     """Quantiles of each horizon, an odd number, rising."""
 
 
+class Worth(NamedTuple):
+    """A linear function of forecasts."""
+
+    centre: FloatArray
+    """(k,) forecasts that are worth nothing."""
+    weights: FloatArray
+    """(k,) per unit of what a forecast lies above that."""
+
+    def of(self, predicted: FloatArray) -> FloatArray:
+        """(n,) worth of forecasts (n, k); 0 where one is NaN."""
+        return np.nan_to_num((predicted - self.centre) @ self.weights)
+
+
 def forecasts(rows: Float32Array, columns: RowColumns) -> FloatArray:
     """(n, k) what rows (n, market size) say of the price to come: median and mean quantile of each horizon."""
     rest = rows[:, columns.embedding :].astype(np.float64)
@@ -31,6 +45,45 @@ def forecasts(rows: Float32Array, columns: RowColumns) -> FloatArray:
         return rest
     quantiles = rest[:, : columns.horizons * columns.levels].reshape(-1, columns.horizons, columns.levels)
     return np.concatenate([quantiles[:, :, columns.levels // 2], quantiles.mean(axis=2)], axis=1)
+
+
+def row_weights(weights: FloatArray, columns: RowColumns, width: int) -> FloatArray:
+    """(width,) weights of market rows that give what `weights` (k,) give of their `forecasts`."""
+    found = np.zeros(width)
+    if columns.horizons == 0:
+        found[columns.embedding :] = weights
+        return found
+    medians, means = np.split(weights, 2)
+    quantiles = np.repeat(means[:, np.newaxis] / columns.levels, columns.levels, axis=1)
+    quantiles[:, columns.levels // 2] += medians
+    found[columns.embedding : columns.embedding + quantiles.size] = quantiles.ravel()
+    return found
+
+
+def known_rows(predicted: FloatArray, taught: Sequence[range]) -> IntArray:
+    """Rows of `taught` whose forecasts (n, k) are all known."""
+    rows: IntArray = np.concatenate([np.arange(one.start, one.stop) for one in taught])
+    known: IntArray = rows[np.isfinite(predicted[rows]).all(axis=1)]
+    return known
+
+
+def fit_worth(predicted: FloatArray, rows: IntArray, earned: FloatArray) -> Worth:
+    """What forecasts say of `earned`: their direction by a strong ridge, its length by least squares.
+
+    Args:
+        predicted: (n, k) forecasts.
+        rows: (m,) of them to learn from; none is NaN.
+        earned: (m,) what followed each.
+
+    Source: Hoerl and Kennard (1970), Technometrics 12(1), 55-67.
+    """
+    known = predicted[rows]
+    centre, spread = known.mean(axis=0), np.maximum(known.std(axis=0), np.finfo(np.float32).tiny)
+    scaled, target = (known - centre) / spread, earned - earned.mean()
+    direction = np.linalg.solve(scaled.T @ scaled + _RIDGE_ROWS * np.eye(scaled.shape[1]), scaled.T @ target)
+    along = scaled @ direction
+    length = float(along @ target) / max(float(along @ along), np.finfo(np.float64).tiny)
+    return Worth(centre, length * direction / spread)
 
 
 def expected_path(paths: FloatArray, predicted: FloatArray, taught: Sequence[range]) -> FloatArray:
@@ -50,20 +103,11 @@ def expected_path(paths: FloatArray, predicted: FloatArray, taught: Sequence[ran
         (n, 5), of which the gap is 0 and the body is expected: of mean zero over the taught rows.
 
     Known at: the close of each bar, given weights that know the taught bars.
-    Source: Hoerl and Kennard (1970), Technometrics 12(1), 55-67.
     """
-    rows = np.concatenate([np.arange(one.start, one.stop) for one in taught])
-    rows = rows[np.isfinite(predicted[rows]).all(axis=1)]
+    rows = known_rows(predicted, taught)
     expected = paths.copy()
     expected[:, :2] = 0.0
-    if rows.size == 0:
-        return expected
-    spread = np.maximum(predicted[rows].std(axis=0), np.finfo(np.float32).tiny)
-    scaled = (predicted - predicted[rows].mean(axis=0)) / spread
-    earned = np.clip(paths[rows, 0] + paths[rows, 1], -_LARGEST_REWARD, _LARGEST_REWARD)
-    known = scaled[rows]
-    weights = np.linalg.solve(
-        known.T @ known + _RIDGE_ROWS * np.eye(known.shape[1]), known.T @ (earned - earned.mean())
-    )
-    expected[:, 1] = np.nan_to_num(scaled @ weights)
+    if rows.size:
+        earned = np.clip(paths[rows, 0] + paths[rows, 1], -_LARGEST_REWARD, _LARGEST_REWARD)
+        expected[:, 1] = fit_worth(predicted, rows, earned).of(predicted)
     return expected

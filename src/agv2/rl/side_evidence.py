@@ -5,25 +5,20 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-import torch
 
 from agv2.backtest.tape import MarketTape
-from agv2.core.arrays import Float32Array, FloatArray, IntArray
+from agv2.core.arrays import FloatArray, IntArray
 from agv2.decision.actions import SIZE_FRACS
-from agv2.decision.observation import BOOK_FIELDS
-from agv2.models.policy import PolicyNetwork
 from agv2.models.training_blocks import bars_outside, training_blocks
-from agv2.rl.config import HindsightConfig
 from agv2.rl.episodes import Span
-from agv2.rl.hindsight_training import fit_sides, untaught_network
-from agv2.rl.position_chain import greedy_rewards
-from agv2.rl.side_choices import SideInputs, side_log_probs
+from agv2.rl.side_inputs import SideInputs
+from agv2.rl.side_rules import SideRule, best_rule, rule_rewards
 
 __all__ = ["SideEvidence", "side_evidence"]
 
 
 class SideEvidence(NamedTuple):
-    """What cross-validation says about a kind of policy before one is trained on all training bars."""
+    """What cross-validation says of rules before one is chosen on all training bars."""
 
     sharpe_per_bar: float
     """Of the rewards on bars left out, all blocks taken together, without stops."""
@@ -43,7 +38,7 @@ class SideEvidence(NamedTuple):
 
 
 class _Played(NamedTuple):
-    """What one policy earned on bars that did not teach it."""
+    """What one rule earned on bars that did not choose it."""
 
     ts_ns: IntArray
     rewards: FloatArray
@@ -51,37 +46,27 @@ class _Played(NamedTuple):
 
 
 def side_evidence(
-    tapes: Sequence[MarketTape],
-    spans: Sequence[Span],
-    inputs: SideInputs,
-    risk_price: float,
-    config: HindsightConfig,
-    net_arch: tuple[int, ...],
-    purged_bars: int,
-    seed: int,
+    tapes: Sequence[MarketTape], spans: Sequence[Span], inputs: SideInputs, n_blocks: int, purged_bars: int
 ) -> SideEvidence:
-    """Leave out each block of the training bars in turn, and play the likeliest sides on it.
+    """Leave out each block of the training bars in turn, and play the rule that the others choose on it.
 
-    What is played is paid in what it earned, luck included; only the learning is spared that.
+    What is played is paid in what it earned, luck included; only the choice is spared that.
 
     Args:
         tapes: the markets.
         spans: training bars, one span a market.
         inputs: all of `tapes`.
-        risk_price: that the policies learn with.
-        config: how policies are trained, and the number of blocks.
-        net_arch: hidden widths.
-        purged_bars: that do not teach before and after a block.
-        seed: of weights and draws.
+        n_blocks: parts into which the training bars are cut.
+        purged_bars: that choose nothing before and after a block.
 
     Source: López de Prado (2018), Advances in Financial Machine Learning, chapter 7, for purging.
     """
     stamps = [tapes[span.tape].bars["ts_ns"] for span in spans]
     blocks = training_blocks(
-        [ts_ns[span.first : span.last] for ts_ns, span in zip(stamps, spans, strict=True)], config.blocks, purged_bars
+        [ts_ns[span.first : span.last] for ts_ns, span in zip(stamps, spans, strict=True)], n_blocks, purged_bars
     )
     played: list[_Played] = []
-    for number, block in enumerate(blocks):
+    for block in blocks:
         taught: list[range] = []
         left_out: list[tuple[IntArray, range]] = []
         for ts_ns, span in zip(stamps, spans, strict=True):
@@ -92,18 +77,18 @@ def side_evidence(
             low, high = np.clip(np.searchsorted(ts_ns, [block.first_ns, block.stop_ns]), span.first, span.last).tolist()
             left_out.append((ts_ns[low:high], range(start + low, start + high)))
 
-        network = untaught_network(inputs.rows.shape[1] + len(BOOK_FIELDS), net_arch, seed + number)
-        fit_sides(network, inputs, taught, risk_price, config, seed + number)
-        played.extend(_play(network, inputs, *each) for each in left_out)
+        rule = best_rule(inputs.paths, inputs.predicted, taught)
+        played.extend(_play(rule, inputs, *each) for each in left_out)
     return _evidence(played)
 
 
-def _play(network: PolicyNetwork, inputs: SideInputs, ts_ns: IntArray, bars: range) -> _Played:
+def _play(rule: SideRule | None, inputs: SideInputs, ts_ns: IntArray, bars: range) -> _Played:
+    rewards = np.zeros(len(bars))
+    if rule is None:
+        return _Played(ts_ns, rewards, 0.0)
     part = slice(bars.start, bars.stop)
-    with torch.inference_mode():
-        log_probs: Float32Array = side_log_probs(network, inputs.rows[part], inputs.book[part]).numpy()
-    rewards = np.empty(len(bars))
-    turned, _ = greedy_rewards(log_probs, inputs.paths[part], rewards)
+    worth = rule.worth.of(inputs.predicted[part])
+    turned, _ = rule_rewards(worth, rule.enter, rule.leave, inputs.paths[part], rewards)
     return _Played(ts_ns, rewards, turned)
 
 
