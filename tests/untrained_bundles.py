@@ -85,5 +85,6 @@ def save_small_bundle(directory: Path, bars: "Bars") -> Path:
         layout=layout,
         policy=policy,
         config_digest="0" * 64,
+        known_until_ns=int(bars.ts_ns[len(bars) * 3 // 5 - 1]),
     )
     return bundle.directory

@@ -14,14 +14,17 @@ import pytest
 
 from agv2.app.run import run
 from agv2.app.run_plan import RunRequest
-from agv2.app.training_tracking import EXPERIMENT, POLICY_EXPERIMENT, TrainingTracker, open_tracker, tracked_training
+from agv2.app.tracking.registry import registered_models
+from agv2.app.tracking.server import RUN_EXPERIMENT, Tracker, open_tracker
+from agv2.app.training_tracking import ENCODER_EXPERIMENT, POLICY_EXPERIMENT, tracked_training
 from agv2.core.errors import ConfigError
+from agv2.data.bars_file import read_bars
 from agv2.models import linear_start
+from agv2.models.bundle import ModelBundle
 from agv2.models.pretraining import PretrainedEncoder, pretrain
 from agv2.utils.clock import ReplayClock
-from agv2.utils.environment import Environment
+from agv2.utils.environment import Environment, load_environment
 from tests.test_models.markets import TINY, a_series
-from tests.whole_runs import RunSmall
 
 STEPS, SEED = 4, 7
 CLOCK = ReplayClock(1_700_000_000 * 10**9)
@@ -42,26 +45,15 @@ def needs_mlflow() -> Any:
     return pytest.importorskip("mlflow", reason="needs mlflow: python bootstrap.py test --with mlflow")
 
 
-@pytest.fixture(scope="module")
-def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database file with MLflow's tables: making them takes it seconds."""
-    path = tmp_path_factory.mktemp("mlflow") / "empty.db"
-    needs_mlflow()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(os, "environ", os.environ.copy())
-        open_tracker(environment(f"sqlite:///{path}"), CLOCK, experiment="another")
-    return path
-
-
 @pytest.fixture
-def tracker(tmp_path: Path, empty_database: Path) -> TrainingTracker:
-    shutil.copy(empty_database, tmp_path / "mlflow.db")
-    found = open_tracker(environment(f"sqlite:///{tmp_path / 'mlflow.db'}"), CLOCK)
+def tracker(tmp_path: Path, empty_mlflow: Path) -> Tracker:
+    shutil.copy(empty_mlflow, tmp_path / "mlflow.db")
+    found = open_tracker(environment(f"sqlite:///{tmp_path / 'mlflow.db'}"), CLOCK, ENCODER_EXPERIMENT)
     assert found is not None
     return found
 
 
-def train(tracker: TrainingTracker | None, told: list[str], **changes: Any) -> PretrainedEncoder:
+def train(tracker: Tracker | None, told: list[str], **changes: Any) -> PretrainedEncoder:
     parameters = {"symbols": "TEST", "encoder": TINY.model_dump(mode="json")}
     with tracked_training(tracker, "a training", parameters, told.append) as tracked:
         progress = changes.pop("progress", None)
@@ -72,12 +64,12 @@ def train(tracker: TrainingTracker | None, told: list[str], **changes: Any) -> P
         return trained
 
 
-def the_run(tracker: TrainingTracker) -> Any:
+def the_run(tracker: Tracker) -> Any:
     (found,) = tracker.client.search_runs([tracker.experiment_id])
     return found
 
 
-def curve(tracker: TrainingTracker, name: str) -> dict[int, float]:
+def curve(tracker: Tracker, name: str) -> dict[int, float]:
     history = tracker.client.get_metric_history(the_run(tracker).info.run_id, name)
     assert len({point.step for point in history}) == len(history), "nothing is told twice"
     assert {point.timestamp for point in history} == {CLOCK.now_ns() // 10**6}
@@ -86,7 +78,7 @@ def curve(tracker: TrainingTracker, name: str) -> dict[int, float]:
 
 def test_without_the_key_mlflow_is_not_even_imported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "mlflow", None)
-    assert open_tracker(environment(None), CLOCK) is None
+    assert open_tracker(environment(None), CLOCK, ENCODER_EXPERIMENT) is None
     with tracked_training(None, "a training", {}, pytest.fail) as tracked:
         assert tracked is None
 
@@ -94,16 +86,16 @@ def test_without_the_key_mlflow_is_not_even_imported(monkeypatch: pytest.MonkeyP
 def test_the_key_without_the_package_is_an_error_that_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "mlflow", None)
     with pytest.raises(ConfigError, match="mlflow is not installed: python bootstrap"):
-        open_tracker(environment("http://127.0.0.1:9"), CLOCK)
+        open_tracker(environment("http://127.0.0.1:9"), CLOCK, ENCODER_EXPERIMENT)
 
 
-def test_parameters_curves_and_scores_are_told(tracker: TrainingTracker) -> None:
+def test_parameters_curves_and_scores_are_told(tracker: Tracker) -> None:
     told: list[str] = []
     trained = train(tracker, told)
     assert told == []
     run = the_run(tracker)
     assert (run.info.run_name, run.info.status) == ("a training", "FINISHED")
-    assert tracker.client.get_experiment(tracker.experiment_id).name == EXPERIMENT
+    assert tracker.client.get_experiment(tracker.experiment_id).name == ENCODER_EXPERIMENT
     assert run.data.params["symbols"] == "TEST"
     assert run.data.params["encoder.window"] == str(TINY.window)
     assert run.data.params["encoder.tcn.kernel"] == "3"
@@ -118,7 +110,7 @@ def test_parameters_curves_and_scores_are_told(tracker: TrainingTracker) -> None
     assert run.data.metrics["best_step"] == trained.best_step
 
 
-def test_a_resumed_training_tells_the_looks_of_before_as_well(tracker: TrainingTracker, tmp_path: Path) -> None:
+def test_a_resumed_training_tells_the_looks_of_before_as_well(tracker: Tracker, tmp_path: Path) -> None:
     def interrupt(step: int, *_: object) -> None:
         if step == 3:
             raise KeyboardInterrupt
@@ -130,9 +122,7 @@ def test_a_resumed_training_tells_the_looks_of_before_as_well(tracker: TrainingT
 
 
 @pytest.mark.parametrize(("error", "status"), [(KeyboardInterrupt, "KILLED"), (ValueError, "FAILED")])
-def test_a_training_that_ends_otherwise_is_told_so(
-    error: type[BaseException], status: str, tracker: TrainingTracker
-) -> None:
+def test_a_training_that_ends_otherwise_is_told_so(error: type[BaseException], status: str, tracker: Tracker) -> None:
     def stop(*_: object) -> None:
         raise error
 
@@ -143,7 +133,7 @@ def test_a_training_that_ends_otherwise_is_told_so(
 
 @pytest.mark.parametrize("method", ["create_run", "log_batch", "set_terminated"])
 def test_a_server_that_fails_later_is_a_note_and_changes_no_weight(
-    method: str, tracker: TrainingTracker, monkeypatch: pytest.MonkeyPatch
+    method: str, tracker: Tracker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls: list[Mapping[str, Any]] = []
 
@@ -172,7 +162,7 @@ def test_a_server_that_is_down_is_an_error_at_the_start(caplog: pytest.LogCaptur
             with pytest.raises(
                 ConfigError, match=rf"MLFLOW_TRACKING_URI: 127\.0\.0\.1:{port} does not answer"
             ) as refusal:
-                open_tracker(environment(uri), CLOCK)
+                open_tracker(environment(uri), CLOCK, ENCODER_EXPERIMENT)
             assert "secret" not in str(refusal.value) + caplog.text
             assert "\n" not in str(refusal.value)
             assert refusal.value.__cause__ is None
@@ -182,7 +172,7 @@ def test_a_server_that_is_down_is_an_error_at_the_start(caplog: pytest.LogCaptur
 def test_what_mlflow_cannot_use_is_an_error_at_the_start(uri: str) -> None:
     needs_mlflow()
     with pytest.raises(ConfigError, match=r"MLFLOW_TRACKING_URI: .*; correct it") as refusal:
-        open_tracker(environment(uri), CLOCK)
+        open_tracker(environment(uri), CLOCK, ENCODER_EXPERIMENT)
     assert "secret" not in str(refusal.value)
     assert "\n" not in str(refusal.value)
 
@@ -190,34 +180,44 @@ def test_what_mlflow_cannot_use_is_an_error_at_the_start(uri: str) -> None:
 def test_a_persons_own_settings_of_mlflow_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     needs_mlflow()
     monkeypatch.setitem(os.environ, KEYS[2], "9")
-    open_tracker(environment(f"sqlite:///{tmp_path / 'mlflow.db'}"), CLOCK)
+    open_tracker(environment(f"sqlite:///{tmp_path / 'mlflow.db'}"), CLOCK, ENCODER_EXPERIMENT)
     assert [os.environ[key] for key in KEYS] == ["true", "true", "9"]
 
 
-def test_nothing_is_printed(tracker: TrainingTracker, capfd: pytest.CaptureFixture[str]) -> None:
+def test_nothing_is_printed(tracker: Tracker, capfd: pytest.CaptureFixture[str]) -> None:
     train(tracker, [])
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_run_tells_the_encoder_of_each_fold_and_what_its_entries_came_from(
-    run_small: RunSmall, market_files: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_run_with_the_flag_tells_its_trainings_its_entries_and_itself(
+    market_files: dict[str, Path], mlflow_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    needs_mlflow()
-    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
-    run_small(market_files["TREND"])
-    found = open_tracker(environment(uri), CLOCK)
-    assert found is not None
-    runs = {run.info.run_name: run for run in found.client.search_runs([found.experiment_id])}
-    assert {run.info.status for run in runs.values()} == {"FINISHED"}
-    assert set(runs) == {"fold 1 of 1: encoder", "fold 1 of 1: attribution"}
+    monkeypatch.setenv("AGV2_SMOKE", "1")
+    out = tmp_path / "trend"
+    found = run(RunRequest(bars=(market_files["TREND"],), out=out, quiet=True, mlflow=True))
+    client = open_tracker(load_environment(), CLOCK, RUN_EXPERIMENT, wanted=True).client  # type: ignore[union-attr]  # wanted
+    of = {each.name: each.experiment_id for each in client.search_experiments()}
+    runs = {each.info.run_name: each for each in client.search_runs(list(of.values()))}
+    assert {each.info.status for each in runs.values()} == {"FINISHED"}
+    assert set(runs) == {"fold 1 of 1: encoder", "fold 1 of 1: attribution", "trend"}
     entries = runs["fold 1 of 1: attribution"]
     assert {"share/clock", "erased/clock", "entries", "agreement", "gap"} <= set(entries.data.metrics)
-    assert [file.path for file in found.client.list_artifacts(entries.info.run_id)] == ["saliency.parquet"]
-    assert (tmp_path / "mlartifacts").is_dir(), "beside the database, not where the process happens to be"
-    run = runs["fold 1 of 1: encoder"]
-    assert run.data.params["symbols"] == "TREND"
-    assert {"selection/quantiles", "score/quantiles", "baseline/quantiles"} <= set(run.data.metrics)
+    assert [file.path for file in client.list_artifacts(entries.info.run_id)] == ["saliency.parquet"]
+    assert (mlflow_home / "mlflow" / "mlartifacts").is_dir(), "beside the database, not where the process happens to be"
+    encoder = runs["fold 1 of 1: encoder"]
+    assert encoder.data.params["symbols"] == "TREND"
+    assert {"selection/quantiles", "score/quantiles", "baseline/quantiles"} <= set(encoder.data.metrics)
+    whole = runs["trend"]
+    assert whole.data.tags["verdict"] == found.verdict
+    assert whole.data.metrics["oos/net_return"] == pytest.approx(found.measures["net_return"])
+    assert whole.data.params["config_digest"]
+    assert whole.data.params["encoder.window"]
+    assert [file.path for file in client.list_artifacts(whole.info.run_id, "oos")] == ["oos/saliency.parquet"]
+    (model,) = registered_models(client)
+    bundle = ModelBundle.load(out / "bundle")
+    assert (model.name, model.digest, model.tags["verdict"]) == ("agv2-TREND-1h", bundle.digest, found.verdict)
+    stamps = read_bars(market_files["TREND"]).bars.ts_ns
+    assert stamps[0] < bundle.manifest.known_until_ns < stamps[-1], "of the last fold alone"
 
 
 def test_in_another_process_a_tracker_is_opened_by_its_own_key_and_notes_what_it_lacks(
@@ -226,7 +226,7 @@ def test_in_another_process_a_tracker_is_opened_by_its_own_key_and_notes_what_it
     needs_mlflow()
     uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
-    tracker = open_tracker(environment(uri), CLOCK)
+    tracker = open_tracker(environment(uri), CLOCK, ENCODER_EXPERIMENT)
     assert tracker is not None
     packed, notes = pickle.dumps(tracker), list[str]()
     with tracked_training(pickle.loads(packed), "encoder", {}, notes.append):

@@ -82,6 +82,7 @@ def fit_policy(
     checkpoints: Path | None,
     report: Report,
     tracked: TrackedTraining | None = None,
+    start: PolicyNetwork | None = None,
 ) -> FittedPolicy:
     """One policy, chosen on a block at the end of its training bars that it is not trained on.
 
@@ -93,6 +94,7 @@ def fit_policy(
         checkpoints: directory to resume from; None for no checkpoints.
         report: progress.
         tracked: told the learning curve, then the facts.
+        start: a policy to go on from, as `train_policy` reads it; None: a new one.
     """
     train, validation = policy_spans(plan, folds)
 
@@ -115,6 +117,7 @@ def fit_policy(
         checkpoints,
         columns=RowColumns(encoder.embedding_dim, len(encoder.horizons), len(encoder.quantile_levels)),
         purged_bars=plan.settings.label_reach + plan.settings.backtest.embargo_bars,
+        start=start,
     )
     assert trained.best is not None, "there is a validation block"
     network = trained.network

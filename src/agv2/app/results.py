@@ -220,6 +220,7 @@ def write_bundle(
     trained_on: str,
     edge: EdgeEstimate | None,
     reference: LiveReference,
+    parent: str = "",
 ) -> None:
     """The models for paper and live. A bundle appears whole or not at all, so one that is there is kept.
 
@@ -231,6 +232,7 @@ def write_bundle(
         trained_on: which bars, in words a person understands.
         edge: of the policy; None where none was estimated.
         reference: what its guards hold live trading against.
+        parent: digest of the bundle that this one was trained on from; empty: of none.
     """
     if directory.is_dir():
         return
@@ -250,6 +252,17 @@ def write_bundle(
         kelly_fraction=plan.kelly_fraction,
         edge=edge,
         reference=reference,
+        known_until_ns=_known_until_ns(plan),
+        parent=parent,
+    )
+
+
+def _known_until_ns(plan: RunPlan) -> int:
+    """Open of the last bar that the bundle's models read while they were made, of any symbol."""
+    whole = plan.profile.bundle == "retrain"
+    return max(
+        int(market.bars.ts_ns[-1 if whole else folds[-1].train_hi - 1])
+        for market, folds in zip(plan.markets, plan.folds, strict=True)
     )
 
 

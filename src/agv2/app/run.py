@@ -10,13 +10,15 @@ from dataclasses import asdict
 
 from agv2.app.fold_walk import stages_of, walk
 from agv2.app.leakcheck import require_no_leak
-from agv2.app.progress import RunProgress, waiting
+from agv2.app.progress import RunProgress, StageWork, waiting
 from agv2.app.results import RunOutcome, RunStart, Trials, write_results
 from agv2.app.robustness.checks import check_works, checks_of
 from agv2.app.robustness.subject import Subject
 from agv2.app.run_log import run_log
 from agv2.app.run_plan import RunPlan, RunRequest, make_plan
 from agv2.app.run_store import RunStore, require_fresh_directory
+from agv2.app.tracking.server import RUN_EXPERIMENT, Tracker, open_tracker
+from agv2.app.tracking.told_run import TELLING, tell_finished_run, tell_run, told_run
 from agv2.app.workers.opening import task_pool
 from agv2.backtest.leakcheck_report import PassedCheck
 from agv2.backtest.ledger_witness import ledger_begun_ns
@@ -24,6 +26,7 @@ from agv2.backtest.provenance import source_digest
 from agv2.backtest.trial_ledger import TrialLedger
 from agv2.backtest.walk_forward import require_purged
 from agv2.models.threads import torch_threads
+from agv2.utils.environment import load_environment
 
 __all__ = ["run"]
 
@@ -38,7 +41,7 @@ def run(request: RunRequest) -> RunOutcome:
         Where the report is and what the verdict says.
 
     Raises:
-        ConfigError: a setting or the output directory is wrong.
+        ConfigError: a setting or the output directory is wrong, or MLflow is to be told and cannot be.
         DataError: a file cannot be used, or there are too few bars for the folds.
         LeakError: something moved before a bar when only its future was changed; nothing is written then.
     """
@@ -46,6 +49,7 @@ def run(request: RunRequest) -> RunOutcome:
     require_fresh_directory(request.out, request.resume)
     began = time.monotonic()
     with waiting("reading bars, checking them, computing features", quiet=request.quiet):
+        tracker = _tracker(request)
         plan = make_plan(request)
     seconds = {"reading": time.monotonic() - began}
     # What is resumed has passed: it was begun with the same sources, settings, bars and seed, or is refused below.
@@ -53,7 +57,13 @@ def run(request: RunRequest) -> RunOutcome:
     ledger, store = TrialLedger.open(), RunStore(request.out)
     begun_ns = ledger_begun_ns(ledger.folder, request.clock.now_ns())
     with store.locked():
-        return _carry_out(plan, store, ledger, RunStart(started_ns, checks, begun_ns), seconds)
+        return _carry_out(plan, store, ledger, RunStart(started_ns, checks, begun_ns), seconds, tracker)
+
+
+def _tracker(request: RunRequest) -> Tracker | None:
+    if not request.mlflow:
+        return None
+    return open_tracker(load_environment(), request.clock, RUN_EXPERIMENT, wanted=True)
 
 
 def _look_for_leaks(plan: RunPlan, seconds: dict[str, float]) -> list[PassedCheck]:
@@ -73,7 +83,12 @@ def _look_for_leaks(plan: RunPlan, seconds: dict[str, float]) -> list[PassedChec
 
 
 def _carry_out(
-    plan: RunPlan, store: RunStore, ledger: TrialLedger, start: RunStart, seconds: Mapping[str, float]
+    plan: RunPlan,
+    store: RunStore,
+    ledger: TrialLedger,
+    start: RunStart,
+    seconds: Mapping[str, float],
+    tracker: Tracker | None,
 ) -> RunOutcome:
     """Train, trade and judge; everything was checked."""
     request = plan.request
@@ -92,6 +107,8 @@ def _carry_out(
         },
     )
     if (request.out / "report.html").is_file():  # written last
+        if tracker is not None:
+            tell_finished_run(tracker, request.out, RunProgress([], quiet=request.quiet).note, quiet=request.quiet)
         return RunOutcome.read(request.out)
     store.add_seconds(seconds)
     count = ledger.count_before(plan.trial, among=state["earlier_trials"])
@@ -99,11 +116,29 @@ def _carry_out(
     works = check_works(subject, checks_of(plan), retrain=retrain)
     stages = stages_of(plan)
     stages[-1:-1] = works  # the report shows them
+    if tracker is not None:
+        stages.append(StageWork(TELLING, 5.0))
     with run_log(request.out, plan.trial), torch_threads(1), RunProgress(stages, quiet=request.quiet) as progress:
         for note in (*plan.notes, *(aside for market in plan.markets for aside in market.asides)):
             progress.note(note)
-        with task_pool(request.workers, plan, progress) as pool:
-            walked = walk(plan, store, pool, progress)
-        passed = [PassedCheck(**check) for check in state["leak_checks"]]
-        first = RunStart(int(state["started_ns"]), passed, int(state["ledger_begun_ns"]))
-        return write_results(subject, walked, Trials(ledger, count), first, store.seconds(), progress)
+        with told_run(tracker, request.out, _known_before(plan), progress.note) as told:
+            with task_pool(request.workers, plan, progress) as pool:
+                walked = walk(plan, store, pool, progress)
+            passed = [PassedCheck(**check) for check in state["leak_checks"]]
+            first = RunStart(int(state["started_ns"]), passed, int(state["ledger_begun_ns"]))
+            outcome = write_results(subject, walked, Trials(ledger, count), first, store.seconds(), progress)
+            if told is not None:
+                with progress.stage(TELLING):
+                    tell_run(told, request.out)
+        return outcome
+
+
+def _known_before(plan: RunPlan) -> dict[str, str]:
+    """What a tracking server is told of the run when it begins."""
+    return {
+        "symbols": ", ".join(market.bars.symbol for market in plan.markets),
+        "profile": plan.profile_name,
+        "seed": str(plan.request.seed),
+        "config_digest": plan.trial.config_digest,
+        "data_digest": plan.trial.data_hash,
+    }

@@ -15,7 +15,7 @@ from agv2.core.arrays import FloatArray, IntArray
 from agv2.core.errors import ConfigError, DataError
 from agv2.utils.seeding import spawn_generators
 
-__all__ = ["ComparedRun", "Comparison", "Lead", "compare_runs"]
+__all__ = ["ComparedRun", "Comparison", "Lead", "compare_runs", "every_setting", "lead_of"]
 
 _DAY_NS = 86_400_000_000_000
 _DAYS_PER_YEAR = 365.25
@@ -145,27 +145,42 @@ def _names(directories: Sequence[Path]) -> list[str]:
 
 def _lead(run: ComparedRun, first: ComparedRun, rng: np.random.Generator, n_resamples: int, level: float) -> Lead:
     days, own, other = np.intersect1d(run.days, first.days, assume_unique=True, return_indices=True)
-    excess = run.returns[own] - first.returns[other]
+    return lead_of(run.name, days, run.returns[own] - first.returns[other], rng, n_resamples, level)
+
+
+def lead_of(
+    name: str, days: IntArray, excess: FloatArray, rng: np.random.Generator, n_resamples: int, level: float
+) -> Lead:
+    """What excess returns are worth, day by day.
+
+    Args:
+        name: of who earned them.
+        days: (n_days,) days since 1970, rising.
+        excess: (n_days,) its simple returns less those of the other account.
+        rng: of the bootstrap.
+        n_resamples: of the bootstrap.
+        level: probability of the interval.
+    """
     if days.size < _LEAST_DAYS:
-        return Lead(run.name, days.size, math.nan, math.nan, math.nan, math.nan)
+        return Lead(name, days.size, math.nan, math.nan, math.nan, math.nan)
     if not excess.any():
-        return Lead(run.name, days.size, 0.0, 0.0, 0.0, 0.0)
+        return Lead(name, days.size, 0.0, 0.0, 0.0, 0.0)
     # As many of these days as a year has of them: markets that rest at weekends have fewer.
     per_year = days.size * _DAYS_PER_YEAR / (int(days[-1]) - int(days[0]) + 1)
     interval = bootstrap_intervals(excess, per_year, rng, n_resamples, level).sharpe
     ratio = float(excess.mean() / excess.std(ddof=1)) * math.sqrt(per_year)
-    return Lead(run.name, days.size, float(excess.mean()) * per_year, ratio, interval.low, interval.high)
+    return Lead(name, days.size, float(excess.mean()) * per_year, ratio, interval.low, interval.high)
 
 
 def _differences(runs: Sequence[ComparedRun]) -> dict[str, tuple[Any, ...]]:
-    flat = [_flat(run.record) for run in runs]
+    flat = [every_setting(run.record) for run in runs]
     names = list(dict.fromkeys(name for each in flat for name in each))
     found = {name: tuple(each.get(name) for each in flat) for name in names}
     return {name: values for name, values in found.items() if any(value != values[0] for value in values)}
 
 
-def _flat(record: RunRecord) -> dict[str, Any]:
-    """Every setting by its dotted name, as `--set` takes it, before them what the command line said."""
+def every_setting(record: RunRecord) -> dict[str, Any]:
+    """Every setting of a run by its dotted name, as `--set` takes it, before them what the command line said."""
     found: dict[str, Any] = {key: record.summary[key] for key in ("profile", "seed")}
     found["symbols"] = ", ".join(record.summary["symbols"])
     for name, text in record.config.items():

@@ -10,7 +10,8 @@ from agv2.app.cross_fitting import cross_fit_blocks
 from agv2.app.erasure import NOTHING_ERASED, Erasure
 from agv2.app.market_preparation import PreparedMarket, as_known_after, prepare_markets
 from agv2.app.settings import Settings, load_settings, require_known_symbols
-from agv2.app.training_tracking import TrainingTracker, open_tracker
+from agv2.app.tracking.server import Tracker, open_tracker
+from agv2.app.training_tracking import ENCODER_EXPERIMENT
 from agv2.app.tuned_record import TunedRecord, read_tuned_record
 from agv2.app.workers.opening import Workers
 from agv2.backtest.config import RunProfile
@@ -59,6 +60,8 @@ class RunRequest:
     """Run on files whose bars have errors, wherever that is possible, and say so in every result."""
     workers: Workers | None = None
     """Who trains and trades the folds; None: this process. It changes no result."""
+    mlflow: bool = False
+    """Whether MLflow is told of the run and its trainings, and gets its bundle. It changes no result."""
     clock: Clock = field(default_factory=SystemClock)
     command: tuple[str, ...] = ()
 
@@ -76,7 +79,7 @@ class RunPlan:
     """Per symbol its folds."""
     trial: Trial
     notes: tuple[str, ...]
-    tracker: TrainingTracker | None = None
+    tracker: Tracker | None = None
     """Where trainings are told to; None unless that is switched on."""
     tuned: TunedRecord | None = None
     """Where the settings come from, if a study chose them."""
@@ -116,7 +119,9 @@ def make_plan(request: RunRequest, *, again: bool = False) -> RunPlan:
     """
     settings = load_settings(request.config_dir, request.overrides)
     tuned = read_tuned_record(request.config_dir)
-    tracker = None if again else open_tracker(load_environment(), request.clock)
+    tracker = (
+        None if again else open_tracker(load_environment(), request.clock, ENCODER_EXPERIMENT, wanted=request.mlflow)
+    )
     require_known_symbols(request.overrides, request.symbols or [symbol_of(path) for path in request.bars])
     from_environment = not again and os.environ.get("AGV2_SMOKE") == "1"
     smoke = from_environment or request.profile == "smoke"

@@ -11,7 +11,7 @@ from agv2.models.sealed_files import seal, unseal
 
 __all__ = ["BundleManifest", "manifest_bytes", "parse_manifest", "plain_json"]
 
-SCHEMA = 5
+SCHEMA = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,8 @@ class BundleManifest:
         kelly_fraction: share of the Kelly size that caps positions; 0: no cap.
         edge: the fields of the policy's `EdgeEstimate`, frozen when it was trained; None where the cap is off.
         encoder: settings of the encoder; `ModelBundle.save` fills it in.
+        known_until_ns: open of the last bar that anything was fitted on or chosen by, of any symbol; 0: not known.
+        parent: digest of the bundle that this one was trained on from; empty: of none.
     """
 
     symbols: tuple[str, ...]
@@ -49,6 +51,8 @@ class BundleManifest:
     kelly_fraction: float = 0.0
     edge: Mapping[str, Any] | None = None
     encoder: Mapping[str, Any] = field(default_factory=dict)
+    known_until_ns: int = 0
+    parent: str = ""
 
 
 def plain_json(value: Any) -> Any:

@@ -37,6 +37,8 @@ def export_bundle(
     kelly_fraction: float = 0.0,
     edge: EdgeEstimate | None = None,
     reference: LiveReference | None = None,
+    known_until_ns: int = 0,
+    parent: str = "",
 ) -> ModelBundle:
     """Write everything needed to decide on a new bar.
 
@@ -56,6 +58,8 @@ def export_bundle(
         kelly_fraction: share of the Kelly size that caps positions; 0: no cap.
         edge: what the policy's size rests on; None where the cap is off.
         reference: what the guards hold live trading against; None: nothing.
+        known_until_ns: open of the last bar that anything was fitted on or chosen by; 0: not known.
+        parent: digest of the bundle that this one was trained on from; empty: of none.
 
     Returns:
         The bundle, read back and verified.
@@ -80,5 +84,7 @@ def export_bundle(
         code_version=version("agv2"),
         kelly_fraction=kelly_fraction,
         edge=None if edge is None else asdict(edge),
+        known_until_ns=known_until_ns,
+        parent=parent,
     )
     return ModelBundle.save(directory, manifest, normalizer, pretrained, policy, reference)

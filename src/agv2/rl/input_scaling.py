@@ -16,7 +16,7 @@ from agv2.decision.observation import BOOK_FIELDS
 from agv2.models.policy import PolicyNetwork, read_part
 from agv2.rl.episodes import Span
 
-__all__ = ["FixedScaling", "InputScaling", "input_scaling", "with_scaling_inside"]
+__all__ = ["FixedScaling", "InputScaling", "input_scaling", "with_scaling_inside", "with_scaling_outside"]
 
 _LEAST_SPREAD = 1e-4
 """A column that hardly moves says nothing; blown up, its rounding would speak."""
@@ -85,4 +85,24 @@ def with_scaling_inside(network: PolicyNetwork, mean: Tensor, factor: Tensor) ->
         folded = state[weight].double() * factor.double()
         state[bias] = (state[bias].double() - folded @ mean.double()).float()
         state[weight] = folded.float()
+    return PolicyNetwork.from_state(state)
+
+
+def with_scaling_outside(network: PolicyNetwork, scaling: InputScaling) -> PolicyNetwork:
+    """The inverse: the same policy for observations that are scaled before it reads them.
+
+    Of a column whose factor is 0, which hardly moves, it knows the mean alone.
+
+    Args:
+        network: reads observations as they come.
+        scaling: of `input_scaling`.
+    """
+    mean, factor = (torch.from_numpy(each.astype(np.float64)) for each in scaling)
+    back = torch.where(factor > 0.0, 1.0 / factor.clamp_min(torch.finfo(torch.float32).tiny), 0.0)
+    state = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    for stack in ("policy_net", "value_net"):
+        weight, bias = f"mlp_extractor.{stack}.0.weight", f"mlp_extractor.{stack}.0.bias"
+        own = state[weight].double()
+        state[bias] = (state[bias].double() + own @ mean).float()
+        state[weight] = (own * back).float()
     return PolicyNetwork.from_state(state)

@@ -9,6 +9,7 @@ from stable_baselines3 import PPO, SAC
 from stable_baselines3.common.callbacks import BaseCallback, CallbackList
 
 from agv2.backtest.tape import MarketTape
+from agv2.core.errors import ShapeError
 from agv2.models.policy import PolicyNetwork
 from agv2.models.threads import torch_threads
 from agv2.rl.action_spaces import ActionKind
@@ -25,6 +26,7 @@ from agv2.rl.sac_learner import new_sac
 from agv2.rl.side_evidence import SideEvidence
 from agv2.rl.validation import SpanScore, score_policy
 from agv2.rl.vec_env import TradingVecEnv
+from agv2.rl.warm_start import load_start, start_numbers
 from agv2.utils.seeding import spawn_generators, spawn_seed
 
 __all__ = ["CHECKPOINT", "TrainedPolicy", "train_policy"]
@@ -69,6 +71,7 @@ def train_policy(
     *,
     columns: RowColumns | None = None,
     purged_bars: int = 0,
+    start: PolicyNetwork | None = None,
 ) -> TrainedPolicy:
     """Learn which side to hold in hindsight, then train everything for at least `total_steps` environment steps.
 
@@ -90,15 +93,20 @@ def train_policy(
         checkpoint_dir: where to keep a checkpoint that a later call with the same arguments resumes from.
         columns: of the market rows; an embedding is read if `config.read_embedding`. None: each is a forecast.
         purged_bars: left out around the blocks of cross-validation, because labels reach so far.
+        start: a policy for observations as they come, as wide as `config` says, that PPO goes on from without first
+            lessons; None: a new one.
 
     Returns:
         The model with its best weights, and how it got there.
 
     Raises:
+        ShapeError: `start` is of other widths, or not for PPO.
         DataError: a span cannot be traded on, or the checkpoint was damaged or belongs to another training.
     """
     columns = columns or RowColumns()
     is_ppo = config.algorithm == "ppo"
+    if start is not None and not is_ppo:
+        raise ShapeError("only PPO goes on from a policy of choices")
     per_rollout = config.n_books * (config.n_steps if is_ppo else config.sac.train_freq)
     total_steps = -(-total_steps // per_rollout) * per_rollout
     with torch_threads(1), torch.random.fork_rng(devices=[]):
@@ -114,7 +122,9 @@ def train_policy(
             model = new_sac(env, config, scaling, spawn_seed(seed, "first actions"))
         else:
             model = new_ppo(env, config, scaling)
-            if config.hindsight is not None and not (path is not None and path.exists()):
+            if start is not None:
+                load_start(model, start, scaling)
+            elif config.hindsight is not None and not (path is not None and path.exists()):
                 first = first_lessons(
                     tapes, train_spans, scaling, columns, config.hindsight, config.net_arch, purged_bars, seed
                 )
@@ -132,7 +142,7 @@ def train_policy(
         evidence = None if first is None else first.evidence
         if path is not None:
             numbers = (total_steps, seed, initial_equity, *columns, purged_bars)
-            digest = training_digest(tapes, (train_spans, validation_spans), config, *numbers)
+            digest = training_digest(tapes, (train_spans, validation_spans), config, *numbers, *start_numbers(start))
             if path.exists():
                 evidence = restore_checkpoint(path, digest, model, env, telling, looking)
             callbacks.append(CheckpointCallback(path, digest, total_steps, telling, looking, evidence))

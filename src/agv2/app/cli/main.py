@@ -26,6 +26,7 @@ from agv2.app.cli import (
     journal,
     leakcheck,
     live,
+    models,
     paper,
     replay,
     report,
@@ -84,6 +85,7 @@ app.add_typer(data.app, name="data")
 app.add_typer(features.app, name="features")
 app.add_typer(train.app, name="train")
 app.add_typer(journal.app, name="journal")
+app.add_typer(models.app, name="models")
 app.add_typer(token.app, name="token")
 app.add_typer(audit.app, name="audit")
 app.add_typer(alert.app, name="alert")

@@ -9,7 +9,15 @@ import typer
 if TYPE_CHECKING:  # pydantic is not needed to print a help text
     from agv2.utils.config import Override
 
-__all__ = ["ConfigOption", "SetOption", "SymbolsOption", "WorkersOption", "parse_overrides", "spread_values"]
+__all__ = [
+    "ConfigOption",
+    "MlflowOption",
+    "SetOption",
+    "SymbolsOption",
+    "WorkersOption",
+    "parse_overrides",
+    "spread_values",
+]
 
 ConfigOption = Annotated[
     Path | None,
@@ -18,6 +26,9 @@ ConfigOption = Annotated[
 SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="FILE.KEY=VALUE", help="One setting, e.g. costs.default.half_spread_frac=0.0001."),
+]
+MlflowOption = Annotated[
+    bool, typer.Option("--mlflow", help="Tell MLflow: MLFLOW_TRACKING_URI, else a database under AGV2_HOME.")
 ]
 SymbolsOption = Annotated[
     list[str] | None,

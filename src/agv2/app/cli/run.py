@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from agv2.app.cli.options import ConfigOption, SetOption, SymbolsOption, WorkersOption, parse_overrides
+from agv2.app.cli.options import ConfigOption, MlflowOption, SetOption, SymbolsOption, WorkersOption, parse_overrides
 
 __all__ = ["run"]
 
@@ -29,6 +29,7 @@ def run(
         bool, typer.Option("--accept-defects", help="Run on bars with errors; every result says so.")
     ] = False,
     workers: WorkersOption = None,
+    mlflow: MlflowOption = False,
     config: ConfigOption = None,
     overrides: SetOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print summary.json to standard output when done.")] = False,
@@ -52,6 +53,7 @@ def run(
             resume=resume,
             accept_defects=accept_defects,
             workers=parse_workers(workers),
+            mlflow=mlflow,
             config_dir=config,
             overrides=settings,
             command=("agv2", *sys.argv[1:]),

@@ -11,7 +11,7 @@ import numpy as np
 from agv2.app.encoder_report import SymbolSpan
 from agv2.app.run_plan import SMOKE_ENCODER
 from agv2.app.settings import Settings
-from agv2.app.training_tracking import TrainingTracker
+from agv2.app.tracking.server import Tracker
 from agv2.core.arrays import BoolArray
 from agv2.core.errors import ConfigError, DataError
 from agv2.models.bar_basis import LinearInputs
@@ -44,6 +44,8 @@ class EncoderRequest:
     out: Path | None = None
     """None: a directory of the project home whose name says what was trained."""
     resume: bool = False
+    mlflow: bool = False
+    """Whether MLflow is told, also where no key names a server."""
     ablate: bool = False
     """Train again without each head, to see what the others lose."""
     accept_defects: bool = False
@@ -105,7 +107,7 @@ class EncoderPlan:
     notes: tuple[str, ...]
     identity: Mapping[str, Any]
     unusable_baselines: frozenset[str] = frozenset()
-    tracker: TrainingTracker | None = None
+    tracker: Tracker | None = None
 
     @property
     def heads(self) -> tuple[str, ...]:

@@ -24,7 +24,8 @@ from agv2.app.progress import RunProgress, StageWork, waiting
 from agv2.app.run_log import job_log
 from agv2.app.run_store import RunStore, require_fresh_directory
 from agv2.app.settings import Settings, load_settings, require_known_symbols
-from agv2.app.training_tracking import open_tracker
+from agv2.app.tracking.server import open_tracker
+from agv2.app.training_tracking import ENCODER_EXPERIMENT
 from agv2.backtest.atomic_files import write_atomically
 from agv2.core.errors import ConfigError
 from agv2.data.bars_file import symbol_of
@@ -73,7 +74,8 @@ def train_encoders(request: EncoderRequest) -> EncoderOutcome:
         require_fresh_directory(request.out, request.resume)
     settings = load_settings(request.config_dir, request.overrides)
     with waiting("reading, checking, computing features and labels", quiet=request.quiet):
-        plan = replace(_plan(request, settings), tracker=open_tracker(load_environment(), SystemClock()))
+        tracker = open_tracker(load_environment(), SystemClock(), ENCODER_EXPERIMENT, wanted=request.mlflow)
+        plan = replace(_plan(request, settings), tracker=tracker)
     if request.ablate and len(plan.heads) < 2:
         raise ConfigError(f"--ablate: without head {plan.heads[0]} nothing is left to train; leave the option out")
     out = request.out or _home_directory(plan)

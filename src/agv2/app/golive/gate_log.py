@@ -71,6 +71,22 @@ class GateLog:
             }
         )
 
+    def note_promotion(self, reference: str, model: str, former: str, actor: str) -> AuditRecord:
+        """Write down that a model becomes champion.
+
+        Args:
+            reference: its address in the registry.
+            model: digest of its bundle.
+            former: digest of the champion before; empty: there was none.
+            actor: who promotes it.
+
+        Raises:
+            StateError: it did not reach the disk.
+        """
+        return self._append(
+            {"event": "promotion", "reference": reference, "model": model, "former": former, "actor": actor}
+        )
+
     def verdicts(self, model: str, symbol: str) -> list[AuditRecord]:
         """Verdicts on a bundle and market, oldest first; none where nothing was ever asked.
 

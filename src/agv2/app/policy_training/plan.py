@@ -14,7 +14,8 @@ from agv2.app.market_preparation import as_known_after, prepare_markets
 from agv2.app.policy_fitting import policy_spans
 from agv2.app.run_plan import SMOKE_BARS, RunPlan, RunRequest
 from agv2.app.settings import load_settings, require_known_symbols
-from agv2.app.training_tracking import POLICY_EXPERIMENT, open_tracker
+from agv2.app.tracking.server import open_tracker
+from agv2.app.training_tracking import POLICY_EXPERIMENT
 from agv2.backtest.provenance import source_digest
 from agv2.backtest.trial_ledger import Trial, data_digest
 from agv2.backtest.walk_forward import Fold
@@ -49,6 +50,8 @@ class PolicyRequest:
     out: Path | None = None
     """None: a directory of the project home whose name says what was trained."""
     resume: bool = False
+    mlflow: bool = False
+    """Whether MLflow is told, also where no key names a server."""
     accept_defects: bool = False
     config_dir: Path | None = None
     overrides: tuple[Override, ...] = ()
@@ -96,7 +99,7 @@ def make_policy_plan(request: PolicyRequest) -> PolicyPlan:
     budget, encoder_config = budget_of(asked, settings)
     settings = replace(settings, encoder=encoder_config)
     stored = load_encoder(_encoder_directory(request.encoder)) if request.encoder else None
-    tracker = open_tracker(load_environment(), SystemClock(), POLICY_EXPERIMENT)
+    tracker = open_tracker(load_environment(), SystemClock(), POLICY_EXPERIMENT, wanted=request.mlflow)
     most_bars = SMOKE_BARS if budget.profile == SMOKE else None
     markets = prepare_markets(request.bars, request.symbols, settings, most_bars, accept_defects=request.accept_defects)
     if stored is not None:

@@ -16,7 +16,14 @@ from agv2.risk.config import RiskConfig
 from agv2.sim.config import CostsConfig
 from agv2.utils.config import Override, load_config
 
-__all__ = ["TraderSettings", "golive_settings", "recorded_settings", "trading_settings", "watch_settings"]
+__all__ = [
+    "TraderSettings",
+    "golive_settings",
+    "recorded_settings",
+    "settings_directory",
+    "trading_settings",
+    "watch_settings",
+]
 
 _READ = ("markets", "costs", "risk")
 _WATCHES = ("guards", "golive", "deploy")
@@ -31,7 +38,7 @@ class TraderSettings:
     risk: RiskConfig
 
 
-def _config_dir(bundle: Path, given: Path | None) -> Path | None:
+def settings_directory(bundle: Path, given: Path | None) -> Path | None:
     """Where settings come from: `given`, else `config/` beside the bundle of a run, else nowhere but the shipped ones.
 
     What is tested is what is traded: a bundle's limits and costs are those that its run was tested with.
@@ -52,7 +59,7 @@ def trading_settings(bundle: Path, given: Path | None, overrides: Sequence[Overr
         if override.file not in (*_READ, *_WATCHES):
             known = ", ".join((*_READ, *_WATCHES[:-1]))
             raise ConfigError(f"{override.text}: a trader reads {known} and {_WATCHES[-1]}; the rest is in the bundle")
-    directory = _config_dir(bundle, given)
+    directory = settings_directory(bundle, given)
     return TraderSettings(
         load_config(MarketsConfig, "markets", directory, overrides),
         load_config(CostsConfig, "costs", directory, overrides),
@@ -68,7 +75,7 @@ def golive_settings(
     Raises:
         ConfigError: a file, key or value is wrong.
     """
-    directory = _config_dir(bundle, given)
+    directory = settings_directory(bundle, given)
     return (
         load_config(GoLiveConfig, "golive", directory, overrides),
         load_config(GuardsConfig, "guards", directory, overrides),
@@ -89,7 +96,7 @@ def watch_settings(bundle: Path, given: Path | None, overrides: Sequence[Overrid
     Raises:
         ConfigError: a file, key or value is wrong.
     """
-    guards = load_config(GuardsConfig, "guards", _config_dir(bundle, given), overrides)
+    guards = load_config(GuardsConfig, "guards", settings_directory(bundle, given), overrides)
     return WatchSettings(guards, load_config(DeploySettings, "deploy", given, overrides).alerts)
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from agv2.app.cli.options import ConfigOption, SetOption, SymbolsOption, parse_overrides
+from agv2.app.cli.options import ConfigOption, MlflowOption, SetOption, SymbolsOption, parse_overrides
 
 __all__ = ["encoder"]
 
@@ -45,6 +45,7 @@ def encoder(
     accept_defects: Annotated[
         bool, typer.Option("--accept-defects", help="Train on bars with errors; every result says so.")
     ] = False,
+    mlflow: MlflowOption = False,
     config: ConfigOption = None,
     overrides: SetOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print evidence.json to standard output when done.")] = False,
@@ -69,6 +70,7 @@ def encoder(
             holdout_frac=holdout,
             out=out,
             resume=resume,
+            mlflow=mlflow,
             ablate=ablate,
             accept_defects=accept_defects,
             config_dir=config,

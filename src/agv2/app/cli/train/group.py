@@ -2,7 +2,7 @@
 
 import typer
 
-from agv2.app.cli.train import encoder, policy
+from agv2.app.cli.train import challenger, encoder, policy
 
 __all__ = ["app"]
 
@@ -16,3 +16,4 @@ def _root() -> None:
 
 app.command(name="encoder")(encoder.encoder)
 app.command(name="policy")(policy.policy)
+app.command(name="challenger")(challenger.challenger)

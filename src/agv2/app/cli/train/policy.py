@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from agv2.app.cli.options import ConfigOption, SetOption, SymbolsOption, parse_overrides
+from agv2.app.cli.options import ConfigOption, MlflowOption, SetOption, SymbolsOption, parse_overrides
 
 __all__ = ["policy"]
 
@@ -42,6 +42,7 @@ def policy(
     accept_defects: Annotated[
         bool, typer.Option("--accept-defects", help="Train on bars with errors; every result says so.")
     ] = False,
+    mlflow: MlflowOption = False,
     config: ConfigOption = None,
     overrides: SetOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print policies.json to standard output when done.")] = False,
@@ -66,6 +67,7 @@ def policy(
             holdout_frac=holdout,
             out=out,
             resume=resume,
+            mlflow=mlflow,
             accept_defects=accept_defects,
             config_dir=config,
             overrides=settings,

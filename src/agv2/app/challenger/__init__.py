@@ -1,0 +1,1 @@
+"""A model in use, trained on with newer bars: the work behind `agv2 train challenger`."""

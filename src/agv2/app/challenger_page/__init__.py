@@ -1,0 +1,1 @@
+"""The page of `agv2 train challenger`."""

@@ -1,0 +1,1 @@
+"""What MLflow is told, where it is asked for: trainings, whole runs, models."""
