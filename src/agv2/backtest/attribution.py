@@ -41,7 +41,10 @@ def integrated_gradients(
 
     Source: Sundararajan, Taly and Yan (2017), ICML, arXiv:1703.01365; by captum.
     """
-    from captum.attr import IntegratedGradients  # brings matplotlib along: a second that only this pays
+    with warnings.catch_warnings():
+        # It imports tqdm's bar for notebooks, which regrets in every notebook that a widget is missing.
+        warnings.filterwarnings("ignore", message="IProgress not found")
+        from captum.attr import IntegratedGradients  # brings matplotlib along: a second that only this pays
 
     inputs = tuple(torch.from_numpy(np.array(one[np.newaxis])).requires_grad_() for one in (window, state))
     baselines = tuple(torch.zeros_like(one) for one in inputs)
