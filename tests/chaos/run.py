@@ -1,7 +1,9 @@
 """`make chaos`: a thousand seeded schedules and a kill at every point of an order's life, one line of JSON each."""
 
 import argparse
+import contextlib
 import json
+import os
 import sys
 import tempfile
 import threading
@@ -10,7 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from tests.chaos.schedules import Schedule, a_schedule, carry_out, every_kill_of_a_life
+from tests.chaos.carrying_out import carry_out
+from tests.chaos.schedules import Schedule, a_schedule, every_kill_of_a_life
+from tests.servers import fresh_database
 
 __all__ = ["main"]
 
@@ -21,8 +25,8 @@ _SAID_EVERY = 20
 class _Results:
     """Lines of the result file: written as they come, so that an interrupted run goes on where it was."""
 
-    def __init__(self, path: Path | None) -> None:
-        self._path, self._guard = path, threading.Lock()
+    def __init__(self, path: Path | None, postgres: str | None) -> None:
+        self._path, self._postgres, self._guard = path, postgres, threading.Lock()
         self.by_seed: dict[int, dict[str, Any]] = {}
         if path is not None and path.exists():
             for line in path.read_text(encoding="utf-8").splitlines():
@@ -32,7 +36,7 @@ class _Results:
     def carried_out(self, schedule: Schedule, directory: Path) -> dict[str, Any]:
         """The schedule's line, from the file where it is there already."""
         if schedule.seed not in self.by_seed:
-            line = carry_out(schedule, directory).as_json()
+            line = carry_out(schedule, directory, self._postgres).as_json()
             with self._guard:
                 self.by_seed[schedule.seed] = line
                 if self._path is not None:
@@ -59,17 +63,21 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--no-sweep", action="store_true", help="leave out the kill at every point")
     parser.add_argument("--out", type=Path, default=None, help="result file; what it has is not run again")
     chosen = parser.parse_args(arguments)
-    results = _Results(chosen.out)
-    with tempfile.TemporaryDirectory() as name, ThreadPoolExecutor(chosen.workers) as pool:
-        directory = Path(name)
+    server = os.environ.get("DATABASE_URL")
+    if server is None:
+        sys.stderr.write("DATABASE_URL is not set: every journal is a file\n")
+    database = contextlib.nullcontext() if server is None else fresh_database(server)
+    with database as url, tempfile.TemporaryDirectory() as name, ThreadPoolExecutor(chosen.workers) as pool:
+        results, directory = _Results(chosen.out, url), Path(name)
         try:
-            if not chosen.no_sweep:
-                lines = [(first, where) for first in (0, 1) for where in ("journal", "http")]
-                list(pool.map(lambda each: _sweep(results, directory, *each), lines))
+            lines = [(first, where) for first in (0, 1) for where in ("journal", "http")]
+            sweeps = [] if chosen.no_sweep else [pool.submit(_sweep, results, directory, *each) for each in lines]
             list(pool.map(lambda seed: results.carried_out(a_schedule(seed), directory), range(chosen.schedules)))
+            for sweep in sweeps:
+                sweep.result()
         except KeyboardInterrupt:
             pool.shutdown(cancel_futures=True)
-    return _told(results.sort())
+        return _told(results.sort())
 
 
 def _sweep(results: _Results, directory: Path, first: int, where: str) -> None:
@@ -88,10 +96,14 @@ def _told(lines: list[dict[str, Any]]) -> int:
         return sum(each[name] for each in lines)
 
     broken = [each for each in lines if each["problems"]]
+    in_postgres = sum(each["journal"] == "postgres" for each in lines)
+    longest = max((each["longest_unprotected"] for each in lines), default=0)
     sys.stdout.write(
-        f"{len(lines)} schedules, {sum(kills.values())} kills at {len(kills)} kinds of point, {total('faults')} faulty "
-        f"requests, {total('orders')} orders, {total('fills')} fills, {total('reconciles')} reconciles, "
-        f"{total('unprotected_reconciles')} of them left a position without a stop; {len(broken)} with problems\n"
+        f"{len(lines):,} schedules, {in_postgres:,} of them in PostgreSQL; {sum(kills.values()):,} kills at "
+        f"{len(kills)} kinds of point, {total('starts'):,} starts, {total('faults'):,} faulty requests, "
+        f"{total('halts'):,} halts, {total('decisions'):,} decisions, {total('orders'):,} orders, "
+        f"{total('fills'):,} fills; {total('reconciles'):,} reconciles, {total('unprotected_reconciles')} of them left "
+        f"a position without a stop, at most {longest} in a row; {len(broken)} schedules with problems\n"
     )
     for each in broken:
         sys.stdout.write(f"  seed {each['seed']}: {'; '.join(each['problems'])}\n")

@@ -116,6 +116,7 @@ class Trader:
         feed = self._parts.feed.bars()
         stopping = asyncio.create_task(self._stopping.wait())
         coming: asyncio.Task[Bars] | None = None
+        since_s = asyncio.get_running_loop().time()
         try:
             while not self._stopping.is_set():
                 coming = coming or asyncio.create_task(next_bars(feed))
@@ -131,6 +132,9 @@ class Trader:
                         return "one bar, as asked"
                 elif not done:
                     await self._look_after()
+                waited_s = asyncio.get_running_loop().time() - since_s
+                if self._rules.once and waited_s >= self._rules.once_wait_s:
+                    return f"no bar to decide on within {self._rules.once_wait_s:g} s"
             return self._stop_reason
         finally:
             for task in (stopping, coming):

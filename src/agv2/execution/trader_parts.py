@@ -1,5 +1,6 @@
 """What a trader is made of, and how it behaves beside deciding."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -64,6 +65,8 @@ class TraderRules:
     """Seconds between looks at the kill switch and the venue while no bar closes."""
     once: bool = False
     """Stop after one bar that could be decided on."""
+    once_wait_s: float = math.inf
+    """And wait no longer than this for it, seconds."""
 
 
 @dataclass(frozen=True, slots=True)

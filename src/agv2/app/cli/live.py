@@ -16,6 +16,7 @@ from agv2.app.cli.trading_options import (
     PlainOption,
     SymbolOption,
     TimeframeOption,
+    WaitOption,
     start_trading,
 )  # fmt: skip
 
@@ -28,6 +29,7 @@ def live(
     timeframe: TimeframeOption = None,
     account: AccountOption = None,
     once: OnceOption = False,
+    wait_s: WaitOption = None,
     journal: JournalOption = None,
     clock: ClockOption = None,
     on_stop: OnStopOption = "protect",
@@ -66,6 +68,7 @@ def live(
         clock=clock,
         account=account,
         once=once,
+        once_wait_s=wait_s,
         flatten_on_stop=on_stop == "flatten",
         config_dir=config,
         overrides=settings,

@@ -20,6 +20,7 @@ __all__ = [
     "PlainOption",
     "SymbolOption",
     "TimeframeOption",
+    "WaitOption",
     "start_trading",
 ]  # fmt: skip
 
@@ -32,6 +33,12 @@ AccountOption = Annotated[
     str | None, typer.Option("--account", metavar="ID", help="Refuse to start in any other account than this.")
 ]
 OnceOption = Annotated[bool, typer.Option("--once", help="Decide on one bar, carry it out, stop.")]
+WaitOption = Annotated[
+    float | None,
+    typer.Option(
+        "--wait", metavar="S", min=0.0, help="With --once: seconds to wait for a bar; by default until one must come."
+    ),
+]
 JournalOption = Annotated[
     str | None,
     typer.Option("--journal", metavar="FILE", help="SQLite file or postgresql:// address; one a mode and market."),
@@ -49,17 +56,30 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Nothing but the closin
 
 
 def start_trading(request: "TradingRequest", *, plain: bool, as_json: bool) -> None:
-    """Trade, show it, and sum it up at the end."""
+    """Trade, show it, and sum it up at the end.
+
+    Raises:
+        ConfigError: `--wait` without `--once`.
+        DataError: nothing was decided, though `--once` asked for it.
+    """
     import asyncio
 
     from agv2.app.trading.closing import outcome_json, show_outcome
     from agv2.app.trading.log import trading_log
     from agv2.app.trading.session import trade
     from agv2.app.trading.view import TraderView
+    from agv2.core.errors import ConfigError, DataError
 
+    if request.once_wait_s is not None and not request.once:
+        raise ConfigError("--wait says how long --once waits for a bar: give both, or neither")
     with trading_log(request), TraderView(plain=plain, quiet=as_json) as view:
         outcome = asyncio.run(trade(request, view.tell, view.begin))
     if as_json:
         typer.echo(json.dumps(outcome_json(outcome)))
     else:
         show_outcome(outcome)
+    if request.once and outcome.status.n_decisions == 0:
+        raise DataError(
+            f"--once decided nothing: {outcome.reason}. The market may be closed; --clock venue waits until a newer "
+            "bar than the last one is listed; --wait S waits longer"
+        )

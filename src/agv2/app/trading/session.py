@@ -47,6 +47,7 @@ from agv2.utils.logging_config import hide_secrets
 __all__ = ["TradingOutcome", "trade"]
 
 _SILENCE_S = 3600.0
+_LATEST_S = 120.0
 _SMOKE_BARS = 12
 
 
@@ -271,8 +272,14 @@ def _trader(
         flatten_on_stop=request.flatten_on_stop,
         poll_s=1.0 if request.broker == "sim" else 3.0,
         once=request.once,
+        once_wait_s=_once_wait_s(request, setup.timeframe),
     )
     return Trader(parts, rules)
+
+
+def _once_wait_s(request: TradingRequest, timeframe: Timeframe) -> float:
+    """A bar is there after its own length, the time that a venue may be late with it, and some to read it."""
+    return timeframe.minutes * 60.0 + _LATEST_S if request.once_wait_s is None else request.once_wait_s
 
 
 def _started(request: TradingRequest, settings: TraderSettings, setup: _Setup) -> Started:
