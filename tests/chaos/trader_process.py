@@ -56,9 +56,9 @@ __all__ = ["MINUTE", "Orders", "be_the_trader", "switch_of"]
 MINUTE = Timeframe(1)
 PATIENCE = ExecutionSettings(search_s=60.0, settle_s=30.0)
 """Longer than usual, for at this speed the machine's own delays are seconds; what is hidden shows before it ends."""
-GRACE_S = 300.0
-"""Likewise: a bar that comes this late is still decided on."""
-LONGEST_S = 2_400.0
+GRACE_S = 3_600.0
+"""Likewise: a bar that comes this late is still decided on, for a busy machine may take its time over one."""
+LONGEST_S = 4_800.0
 """Venue time after which a trader that has not arrived counts as stuck."""
 _POLL_S = 3.0
 

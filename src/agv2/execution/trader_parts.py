@@ -1,7 +1,8 @@
 """What a trader is made of, and how it behaves beside deciding."""
 
 import math
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -69,6 +70,15 @@ class TraderRules:
     """And wait no longer than this for it, seconds."""
 
 
+Turn = Callable[[], AbstractAsyncContextManager[str]]
+
+
+@asynccontextmanager
+async def _own_turn() -> AsyncIterator[str]:
+    """Nobody else trades the account."""
+    yield ""
+
+
 @dataclass(frozen=True, slots=True)
 class TraderParts:
     """What a trader works with.
@@ -87,6 +97,8 @@ class TraderParts:
         tell: told of every change.
         venue_now: the venue's time, where there is one beside `clock`.
         safeguards: told of every bar; they throw the switch.
+        turn: entered for a decision and its order; gives why nothing may be opened, empty where nothing stands in
+            the way. Traders of one account take turns.
     """
 
     model: Model | None
@@ -102,3 +114,4 @@ class TraderParts:
     tell: Tell = lambda status, what: None
     venue_now: Callable[[], int] | None = None
     safeguards: Safeguards = field(default_factory=NoSafeguards)
+    turn: Turn = _own_turn

@@ -17,6 +17,7 @@ from agv2.app.cli.trading_options import (
     SymbolOption,
     TimeframeOption,
     WaitOption,
+    one_symbol,
     start_trading,
 )  # fmt: skip
 
@@ -61,7 +62,7 @@ def live(
     request = TradingRequest(
         mode="live",
         bundle=bundle,
-        symbol=symbol,
+        symbol=one_symbol(symbol),
         timeframe=timeframe,
         broker="venue",
         journal=journal,

@@ -18,6 +18,7 @@ from agv2.app.cli.trading_options import (
     SymbolOption,
     TimeframeOption,
     WaitOption,
+    one_symbol,
     start_trading,
 )  # fmt: skip
 
@@ -79,7 +80,7 @@ def paper(
         TradingRequest(
             mode="paper",
             bundle=bundle,
-            symbol=symbol,
+            symbol=one_symbol(symbol),
             timeframe=timeframe,
             broker=broker,
             feed=feed,

@@ -21,12 +21,13 @@ __all__ = [
     "SymbolOption",
     "TimeframeOption",
     "WaitOption",
+    "one_symbol",
     "start_trading",
 ]  # fmt: skip
 
 BundleOption = Annotated[Path, typer.Option("--bundle", metavar="DIR", help="The model: RUN/bundle of a run.")]
 SymbolOption = Annotated[
-    str | None, typer.Option("--symbol", metavar="S", help="What to trade; the bundle's, if it knows but one.")
+    list[str] | None, typer.Option("--symbol", metavar="S", help="What to trade; the bundle's, if it knows but one.")
 ]
 TimeframeOption = Annotated[str | None, typer.Option("--timeframe", metavar="TF", help="Of the bars; the bundle's.")]
 AccountOption = Annotated[
@@ -53,6 +54,21 @@ OnStopOption = Annotated[
 ]
 PlainOption = Annotated[bool, typer.Option("--plain", help="Lines instead of a screen, also on a terminal.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Nothing but the closing summary, as JSON.")]
+
+
+def one_symbol(given: list[str] | None) -> str | None:
+    """The symbol that was named, if one was.
+
+    Raises:
+        ConfigError: several were: typer would take the last and say nothing.
+    """
+    from agv2.core.errors import ConfigError
+
+    if given is not None and len(given) > 1:
+        raise ConfigError(
+            f"--symbol {' --symbol '.join(given)}: one start trades one symbol; start one for each, also in one account"
+        )
+    return given[0] if given else None
 
 
 def start_trading(request: "TradingRequest", *, plain: bool, as_json: bool) -> None:

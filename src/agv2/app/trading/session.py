@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import dataclasses
 import os
 import signal
 from collections.abc import AsyncIterator, Callable
@@ -14,6 +15,7 @@ import numpy as np
 from pydantic import BaseModel
 
 from agv2.app.trading.account import open_desk
+from agv2.app.trading.account_share import AccountShare
 from agv2.app.trading.places import journal_location, kill_switch, open_journal
 from agv2.app.trading.ramp import size_ramp
 from agv2.app.trading.recorded_feed import recorded_bars
@@ -110,6 +112,8 @@ class _Setup:
     history: Bars
     venue_now: Callable[[], int] | None
     watch_clock: Clock
+    share: AccountShare | None
+    """Of an account at a venue; a simulated one has but one trader."""
 
 
 async def _set_up(
@@ -146,8 +150,11 @@ async def _set_up(
         else:
             venue_now = venue.now_ns
     desk = await open_desk(request, settings, environment, symbol, model, journal, clock, history, memory.book, stack)
+    share = None
+    if request.broker == "venue":
+        share = stack.enter_context(AccountShare(environment.home / "accounts", desk.name, symbol))
     return _Setup(
-        symbol, timeframe, model, trouble, journal, location, clock, desk, feed, history, venue_now, watch_clock
+        symbol, timeframe, model, trouble, journal, location, clock, desk, feed, history, venue_now, watch_clock, share
     )  # fmt: skip
 
 
@@ -265,6 +272,8 @@ def _trader(
         venue_now=setup.venue_now,
         safeguards=watch.safeguards,
     )
+    if setup.share is not None:
+        parts = dataclasses.replace(parts, turn=setup.share.turn)
     rules = TraderRules(
         mode=request.mode,
         symbol=setup.symbol,
