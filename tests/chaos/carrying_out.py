@@ -21,7 +21,7 @@ from tests.chaos.scaled_clock import START_NS, ScaledClock
 from tests.chaos.schedules import NO_LIMIT, Schedule
 from tests.chaos.trader_process import MINUTE, Orders, be_the_trader, switch_of
 from tests.chaos.venue_process import Truth, be_the_venue
-from tests.chaos.wishful_model import Wish, limits_of
+from tests.wishful_model import Wish, limits_of
 
 __all__ = ["ChaosResult", "carry_out"]
 

@@ -21,7 +21,7 @@ from agv2.execution.order_track import IntentKind
 from agv2.risk.config import RiskParams
 from agv2.risk.limits import RiskState, fresh_risk_state, observe_equity
 from tests.chaos.venue_process import Truth
-from tests.chaos.wishful_model import FLAT, LONG, Wish
+from tests.wishful_model import FLAT, LONG, Wish
 
 __all__ = ["Records", "broken_promises", "read_records"]
 

@@ -7,7 +7,7 @@ import numpy as np
 from agv2.tradelocker.fake.faults import FaultKind, FaultRule
 from agv2.tradelocker.fake.rules import VenueRules
 from tests.chaos.mortality import KillPlan
-from tests.chaos.wishful_model import FLAT, LONG, SHORT, Wish
+from tests.wishful_model import FLAT, LONG, SHORT, Wish
 
 __all__ = ["Halt", "Schedule", "a_schedule", "every_kill_of_a_life"]
 

@@ -9,8 +9,8 @@ from agv2.tradelocker.fake.rules import VenueRules
 from tests.chaos.carrying_out import ChaosResult, carry_out
 from tests.chaos.mortality import KillPlan
 from tests.chaos.schedules import TIGHT, Halt, Schedule, a_schedule
-from tests.chaos.wishful_model import LONG
 from tests.servers import fresh_database
+from tests.wishful_model import LONG
 
 N_SEEDS = 20
 WISH = (LONG, 3, 3, 3)

@@ -49,7 +49,7 @@ from agv2.tradelocker.session import LoginSession
 from tests.chaos.mortality import KillPlan, MortalJournal, MortalTransport, Reaper
 from tests.chaos.scaled_clock import ScaledClock
 from tests.chaos.venue_process import SYMBOL
-from tests.chaos.wishful_model import FLAT, LONG, MARKET, UTC, Wish, WishfulModel
+from tests.wishful_model import FLAT, LONG, MARKET, UTC, Wish, WishfulModel
 
 __all__ = ["MINUTE", "Orders", "be_the_trader", "switch_of"]
 

@@ -1,4 +1,4 @@
-"""Who sees and decides in a chaos run: bars in, a constant wish out, through the real planner and its limits."""
+"""Who sees and decides where no network shall: a constant wish, through the real planner and its limits."""
 
 import math
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from agv2.risk.level_stop import NearLevels
 from agv2.sim.costs import Costs
 from tests.tapes import costs, limits
 
-__all__ = ["FLAT", "LONG", "MARKET", "SHORT", "UTC", "Wish", "WishfulModel", "limits_of"]
+__all__ = ["FLAT", "LONG", "MARKET", "SHORT", "UTC", "VOLATILITY", "Wish", "WishfulModel", "limits_of"]
 
 MARKET = Market(10.0, 0.01, 0.01, 100.0, 0.01, 20.0, 0.0)
 UTC = SessionCalendar(0, "UTC", 365.0, None, True)
