@@ -23,9 +23,9 @@ from tests.chaos.trader_process import MINUTE, Orders, be_the_trader, switch_of
 from tests.chaos.venue_process import Truth, be_the_venue
 from tests.wishful_model import Wish, limits_of
 
-__all__ = ["ChaosResult", "carry_out"]
+__all__ = ["SPEED", "ChaosResult", "carry_out"]
 
-SPEED = 60.0
+SPEED = 40.0
 PATIENCE_S = 90.0
 _MOST_LAST_TRADERS = 4
 """The market goes on while processes end: what was reached may be stopped out before the books are held together."""
@@ -60,17 +60,18 @@ class ChaosResult:
         return asdict(self)
 
 
-def carry_out(schedule: Schedule, directory: Path, postgres: str | None = None) -> ChaosResult:
+def carry_out(schedule: Schedule, directory: Path, postgres: str | None = None, speed: float = SPEED) -> ChaosResult:
     """Run the schedule and hold what is left against the venue's truth.
 
     Args:
         schedule: what happens.
         directory: for files; one schedule's have names of their own.
         postgres: address of a server for the journal of a schedule that wants one; None: it has a file too.
+        speed: venue seconds a second; a machine that is too busy for it never catches up with the bars.
     """
     started_s = time.perf_counter()
     is_there = schedule.postgres and postgres is not None
-    course = _Course(schedule, directory, postgres if is_there else None)
+    course = _Course(schedule, directory, postgres if is_there else None, speed)
     try:
         course.run()
     except TimeoutError as error:
@@ -84,14 +85,14 @@ def carry_out(schedule: Schedule, directory: Path, postgres: str | None = None) 
 class _Course:
     """A schedule under way: a venue, a clock, a journal, and one trader after another."""
 
-    def __init__(self, schedule: Schedule, directory: Path, postgres: str | None) -> None:
+    def __init__(self, schedule: Schedule, directory: Path, postgres: str | None, speed: float) -> None:
         self.result = ChaosResult(schedule.seed, "sqlite" if postgres is None else "postgres")
         self._schedule = schedule
         self._folder = directory / f"schedule-{schedule.seed}"
         self._folder.mkdir()
         name = f"chaos_{schedule.seed}_{uuid.uuid4().hex[:8]}"
         self._journal = str(self._folder / "journal.sqlite") if postgres is None else f"{postgres}#{name}"
-        self._clock = ScaledClock(self._folder / "clock", SPEED)
+        self._clock = ScaledClock(self._folder / "clock", speed)
         self._clock.begin()
         self._context = _context()
         self._venue = _Venue(self._context, self._clock, schedule)
