@@ -315,6 +315,16 @@ def test_the_clock_closes_a_bin_before_the_next_bar_does() -> None:
     assert builder.n_late == 1
 
 
+@pytest.mark.parametrize("coarse", [1, 5])
+def test_a_look_at_the_clock_within_a_bin_keeps_it_open(coarse: int) -> None:
+    start = at("2025-06-10")
+    builder = BarBuilder("TEST", Timeframe(1), Timeframe(coarse), ROUND_THE_CLOCK)
+    builder.close(start + 40_000_000_000)
+    given_bars = [builder.feed(minutes_from(start, 0)), builder.close(start + coarse * MINUTE_NS)]
+    assert joined(given_bars).ts_ns.tolist() == [start]
+    assert builder.n_late == 0
+
+
 def test_a_refused_feed_leaves_the_builder_as_it_was() -> None:
     start = at("2025-06-10")
     builder = BarBuilder("TEST", Timeframe(5), Timeframe(15), ROUND_THE_CLOCK)

@@ -143,12 +143,22 @@ async def test_a_bar_is_given_as_soon_as_its_last_minute_has_closed_and_never_be
     assert all(0 <= moment <= 5 * SECOND_NS for moment in moments)
 
 
-async def test_a_late_minute_is_waited_for() -> None:
+@pytest.mark.parametrize("coarse", ["1m", "5m"])
+async def test_a_late_minute_is_waited_for(coarse: str) -> None:
     truth = _minutes(20)
     venue = Venue(truth, ReplayClock(int(truth.ts_ns[0])), delay_s={int(truth.ts_ns[4]): 12.0})
-    feed = _feed(venue, "5m")
-    _assert_same(await _collected(feed), aggregate_bars(truth, Timeframe(5), ROUND_THE_CLOCK))
+    feed = _feed(venue, coarse)
+    _assert_same(await _collected(feed), aggregate_bars(truth, Timeframe.parse(coarse), ROUND_THE_CLOCK))
     assert feed.late == 0
+
+
+@pytest.mark.parametrize("coarse", ["1m", "5m"])
+async def test_the_bar_in_which_a_feed_begins_is_given(coarse: str) -> None:
+    truth = _minutes(20)
+    venue = Venue(truth, ReplayClock(int(truth.ts_ns[0]) + 45 * SECOND_NS))
+    _assert_same(
+        await _collected(_feed(venue, coarse)), aggregate_bars(truth, Timeframe.parse(coarse), ROUND_THE_CLOCK)
+    )
 
 
 @pytest.mark.parametrize("minute", [0, 1, 2])

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -370,3 +371,16 @@ async def test_a_venue_that_was_never_read_is_no_loss(tmp_path: Path) -> None:
     assert not day.switch.state().is_thrown
     assert {each.held_back for each in records(day, DecisionMade)[6:]} == {"reducing"}
     assert records(day, RiskSaved)[-1].state == records(day, RiskSaved)[5].state
+
+
+async def test_whoever_cannot_have_its_turn_in_the_account_opens_nothing(tmp_path: Path) -> None:
+    @asynccontextmanager
+    async def taken() -> AsyncIterator[str]:
+        yield "another trader is deciding"
+
+    day = PaperDay(tmp_path, a_model())
+    await day.run(10, turn=taken)
+    decided = records(day, DecisionMade)
+    assert {each.restraint for each in decided} == {"another trader is deciding"}
+    assert {each.held_back for each in decided} == {"reducing"}
+    assert records(day, IntentMade) == []

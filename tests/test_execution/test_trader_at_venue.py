@@ -182,3 +182,17 @@ async def test_flatten_closes_at_the_venue_at_once(day: VenueDay) -> None:
     day.switch.throw("enough", "anna", flatten=True)
     await day.run(1)
     assert day.venue.true_units() == 0.0
+
+
+async def test_what_somebody_else_holds_in_our_symbol_counts_in_the_account_and_not_in_our_book(day: VenueDay) -> None:
+    for _ in range(20):
+        if day.venue.true_units():
+            break
+        await day.run(1)
+    (theirs,) = (await day.venue.broker.state()).positions
+    with Journal(day.folder / "another.sqlite", clock=day.venue.clock) as journal:
+        executor = OrderExecutor(day.venue.broker, journal, day.venue.clock, sleep=day.venue.sleep)
+        seen = await BrokerDesk(day.venue.broker, executor, journal, SYMBOL).observe(day.model.tape.bar(day.next - 1))
+    assert seen.book.units == 0.0
+    assert seen.account.other_notional == abs(theirs.units) * theirs.entry_price
+    assert seen.account.other_positions == 1

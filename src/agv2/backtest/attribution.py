@@ -3,6 +3,7 @@
 Both look inside a network; `backtest.erasure` asks it from outside and is what they are checked against.
 """
 
+import warnings
 from typing import cast
 
 import numpy as np

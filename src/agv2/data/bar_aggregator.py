@@ -155,10 +155,10 @@ def _closed_part(bars: Bars, timeframe: Timeframe, calendar: SessionCalendar, as
     now_ns = _present(bars, as_of_ns)
     if now_ns == _BEFORE_ALL_NS:
         return _ClosedPart(Bars.none(bars.symbol, timeframe), 0, now_ns)
-    if timeframe == bars.timeframe:
-        return _ClosedPart(bars, len(bars), now_ns)
     grid = bin_grid(timeframe, calendar, int(bars.ts_ns[0]) if len(bars) else now_ns, now_ns)
     until_ns = int(grid.bins(np.array([now_ns], dtype=np.int64)).start_ns[0])
+    if timeframe == bars.timeframe:  # each is a bin of its own; the one that is open now may still come
+        return _ClosedPart(bars, len(bars), until_ns)
     bins = grid.bins(bars.ts_ns)
     n_closed = int(np.searchsorted(bins.start_ns, until_ns))
     first = bins.first[: n_closed + 1]

@@ -178,9 +178,10 @@ class BrokerDesk:
         return None
 
     def _account_view(self, value: float) -> AccountView:
-        """The account around the symbol: whatever else is open in it counts, whoever opened it."""
+        """The account around our position: whatever else is open in it counts, whoever opened it."""
         if self._report is None:
             return AccountView(value, 0.0, 0)
-        others = [each for each in (*self._report.ours, *self._report.foreign) if each.symbol != self._symbol]
+        ours, foreign = self._report.ours, self._report.foreign
+        others = [*(each for each in ours if each.symbol != self._symbol), *foreign]
         notional = float(sum(abs(each.units) * each.entry_price for each in others))
         return AccountView(value, notional, len({each.symbol for each in others}))

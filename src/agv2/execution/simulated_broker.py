@@ -1,6 +1,5 @@
 """A venue of our own behind the `Broker` port: one net book a symbol, filled by the one kernel there is."""
 
-import dataclasses
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
@@ -8,14 +7,13 @@ from agv2.core.account import Account, equity, open_account
 from agv2.core.bars import Bar
 from agv2.core.errors import InvariantError, RetryableVenueError
 from agv2.core.instruments import Market
-from agv2.core.orders import NO_ORDER, Fill, FillReason, Order
+from agv2.core.orders import NO_ORDER, FillReason, Order
 from agv2.execution.broker_messages import (
     AccountSnapshot,
     BracketChange,
     BrokerFill,
     BrokerOrder,
     BrokerOrderStatus,
-    BrokerPosition,
     BrokerState,
     Close,
     PriceQuote,
@@ -25,6 +23,7 @@ from agv2.execution.broker_messages import (
     WriteOutcome,
     WriteReply,
 )
+from agv2.execution.simulated_ledger import SimulatedLedger, legs
 from agv2.execution.simulated_venue import SimulatedBook, SimulatedFault, SimulatedState
 from agv2.sim.costs import Costs
 from agv2.sim.kernel import advance
@@ -32,8 +31,6 @@ from agv2.utils.clock import Clock
 
 __all__ = ["SimulatedBroker", "SimulatedSymbol"]
 
-_KEPT = 400
-_HIDDEN_NS = 30_000_000_000
 _GRID_TOLERANCE = 1e-6  # of a lot step
 _WHOLE = 1e-9
 _DOORS = (SimulatedFault.TOKEN_EXPIRED, SimulatedFault.TOO_FAST, SimulatedFault.AWAY)
@@ -83,7 +80,7 @@ class SimulatedBroker:
             state = SimulatedState(books, (), {}, {}, (), 0, 0)
         if set(state.books) != set(symbols):
             raise InvariantError(f"the saved books are of {sorted(state.books)}, this run trades {sorted(symbols)}")
-        self._state = state
+        self._ledger = SimulatedLedger(state, clock)
 
     @property
     def name(self) -> str:
@@ -98,11 +95,11 @@ class SimulatedBroker:
     @property
     def venue_state(self) -> SimulatedState:
         """Everything that it remembers."""
-        return self._state
+        return self._ledger.state
 
     def book(self, symbol: str) -> Account:
         """The symbol's book as the kernel keeps it, the waiting order not yet in it."""
-        return self._state.books[symbol].account
+        return self._ledger.state.books[symbol].account
 
     def order_fault(self, *faults: SimulatedFault) -> None:
         """Faults for the next calls that they fit."""
@@ -116,13 +113,13 @@ class SimulatedBroker:
 
     async def observe(self, symbol: str, bar: Bar) -> None:
         """Carry the symbol's book through `bar`; a bar that was seen before changes nothing."""
-        book = self._state.books[symbol]
+        book = self._ledger.state.books[symbol]
         if bar.ts_ns <= book.last_ts_ns:
             return
         known = self._symbols[symbol]
         if self._takes(SimulatedFault.REJECTED_LATE, if_waiting=symbol):
-            self._end_working(symbol, BrokerOrderStatus.REJECTED)
-            book = self._put(symbol, waiting=NO_ORDER, account=book.account._replace(pending=NO_ORDER))
+            self._ledger.end_working(symbol, BrokerOrderStatus.REJECTED)
+            book = self._ledger.put(symbol, waiting=NO_ORDER, account=book.account._replace(pending=NO_ORDER))
         costs = known.costs
         if self._takes(SimulatedFault.PARTLY_FILLED, if_waiting=symbol):
             costs = costs._replace(fill_frac=0.5, carry_partial=False)
@@ -130,14 +127,14 @@ class SimulatedBroker:
         result = advance(before, book.waiting, bar, costs, known.market)
         account = result.account
         if result.market_fill.units > 0.0:
-            self._book_market_fill(symbol, before, account, result.market_fill)
+            self._ledger.book_market_fill(symbol, before, account, result.market_fill)
             if account.units and self._takes(SimulatedFault.BRACKET_DROPPED):
                 account = account._replace(stop_loss=0.0, take_profit=0.0)
         if result.bracket_fill.units > 0.0:
-            self._book_bracket_fill(symbol, result.bracket_fill)
+            self._ledger.book_bracket_fill(symbol, result.bracket_fill)
         if account.pending.order_id == 0:
-            self._end_working(symbol, BrokerOrderStatus.CANCELLED)
-        self._put(symbol, account=account, waiting=NO_ORDER, last_ts_ns=bar.ts_ns)
+            self._ledger.end_working(symbol, BrokerOrderStatus.CANCELLED)
+        self._ledger.put(symbol, account=account, waiting=NO_ORDER, last_ts_ns=bar.ts_ns)
         self._saved()
 
     # ------------------------------------------------------------------------------------------------ reads
@@ -156,7 +153,7 @@ class SimulatedBroker:
     async def account(self) -> AccountSnapshot:
         """Money over all books, marked at the last closes."""
         self._require_there()
-        books = {symbol: book.account for symbol, book in self._state.books.items()}
+        books = {symbol: book.account for symbol, book in self._ledger.state.books.items()}
         margin = sum(
             abs(book.units) * book.close_price / self._symbols[symbol].market.leverage for symbol, book in books.items()
         )
@@ -172,18 +169,18 @@ class SimulatedBroker:
     async def state(self) -> BrokerState:
         """Everything that is open and can be seen."""
         self._require_there()
-        positions = [self._position(symbol) for symbol in self._state.books]
+        positions = [self._ledger.position(symbol) for symbol in self._ledger.state.books]
         seen = tuple(position for position in positions if position is not None)
-        working = [order for order in self._seen_orders() if order.is_working]
-        legs = [leg for position in seen for leg in _legs(position)]
-        return BrokerState(seen, (*working, *legs), self._clock.now_ns())
+        working = [order for order in self._ledger.seen_orders() if order.is_working]
+        brackets = [leg for position in seen for leg in legs(position)]
+        return BrokerState(seen, (*working, *brackets), self._clock.now_ns())
 
     async def find(self, strategy_id: str, since_ns: int) -> Sighting:
         """What carries `strategy_id` and can be seen."""
         self._require_there()
-        positions = [self._position(symbol) for symbol in self._state.books]
+        positions = [self._ledger.position(symbol) for symbol in self._ledger.state.books]
         return Sighting(
-            orders=tuple(order for order in self._seen_orders() if order.strategy_id == strategy_id),
+            orders=tuple(order for order in self._ledger.seen_orders() if order.strategy_id == strategy_id),
             positions=tuple(each for each in positions if each is not None and each.strategy_id == strategy_id),
             read_ns=self._clock.now_ns(),
         )
@@ -193,14 +190,14 @@ class SimulatedBroker:
         self._require_there()
         return tuple(
             order
-            for order in self._seen_orders()
+            for order in self._ledger.seen_orders()
             if not order.is_working and from_ns <= (order.created_ns or 0) <= to_ns
         )
 
     async def fills(self, since_ns: int) -> tuple[BrokerFill, ...]:
         """Fills of bars that opened at `since_ns` or later, oldest first."""
         self._require_there()
-        return tuple(fill for fill in self._state.fills if fill.filled_ns >= since_ns)
+        return tuple(fill for fill in self._ledger.state.fills if fill.filled_ns >= since_ns)
 
     # ----------------------------------------------------------------------------------------------- writes
 
@@ -213,13 +210,13 @@ class SimulatedBroker:
 
         def enter() -> str:
             hidden = self._takes(SimulatedFault.HIDDEN)
-            return self._enter(submission.symbol, order, submission.strategy_id, None, times, hidden=hidden)
+            return self._ledger.enter(submission.symbol, order, submission.strategy_id, None, times, hidden=hidden)
 
         return self._written(refusal, enter)
 
     async def amend(self, change: BracketChange) -> WriteReply:
         """Set stop and target of a position."""
-        book = self._state.books[change.symbol].account
+        book = self._ledger.state.books[change.symbol].account
         refusal = self._position_refusal(change.symbol, change.position_id)
         refusal = refusal or self._bracket_refusal(change.symbol, book.units, change.stop_loss, change.take_profit)
 
@@ -235,14 +232,14 @@ class SimulatedBroker:
                     book.target_decided_ns if change.take_profit == book.take_profit else change.decided_ns
                 ),
             )
-            self._put(change.symbol, account=account)
+            self._ledger.put(change.symbol, account=account)
             return None
 
         return self._written(refusal, set_levels)
 
     async def close(self, close: Close) -> WriteReply:
         """Let an order that reduces or ends the position wait for the next bar."""
-        held = self._state.books[close.symbol].account.units
+        held = self._ledger.state.books[close.symbol].account.units
         refusal = self._position_refusal(close.symbol, close.position_id)
         if not refusal and close.units > abs(held) * (1.0 + _WHOLE):
             refusal = f"{close.units:g} units exceed the position's {abs(held):g}"
@@ -250,17 +247,23 @@ class SimulatedBroker:
             self._require_on_grid(close.symbol, close.units)
         units = close.units or abs(held)
         order = Order(close.order_id, -units if held > 0.0 else units, 0.0, 0.0, close.reason, close.decided_ns)
-        return self._written(refusal, lambda: self._enter(close.symbol, order, None, close.position_id, 1) and None)
+
+        def enter() -> None:
+            self._ledger.enter(close.symbol, order, None, close.position_id, 1)
+
+        return self._written(refusal, enter)
 
     async def cancel(self, symbol: str, venue_order_id: str) -> WriteReply:
         """Withdraw the order that waits."""
-        found = [each for each in self._state.orders if each.venue_order_id == venue_order_id and each.is_working]
+        found = [
+            each for each in self._ledger.state.orders if each.venue_order_id == venue_order_id and each.is_working
+        ]
         refusal = "" if found else f"order {venue_order_id} is not working"
 
         def withdraw() -> None:
-            self._end_working(symbol, BrokerOrderStatus.CANCELLED)
-            order_id = self._state.order_ids[venue_order_id]
-            self._put(symbol, waiting=Order(order_id, 0.0, 0.0, 0.0, FillReason.NONE.value, 0))
+            self._ledger.end_working(symbol, BrokerOrderStatus.CANCELLED)
+            order_id = self._ledger.state.order_ids[venue_order_id]
+            self._ledger.put(symbol, waiting=Order(order_id, 0.0, 0.0, 0.0, FillReason.NONE.value, 0))
 
         return self._written(refusal, withdraw)
 
@@ -284,175 +287,16 @@ class SimulatedBroker:
             return WriteReply(WriteOutcome.UNKNOWN, reason=SimulatedFault.REPLY_LOST.value)
         return WriteReply(WriteOutcome.ACCEPTED, order_id)
 
-    def _enter(
-        self,
-        symbol: str,
-        order: Order,
-        strategy_id: str | None,
-        position_id: str | None,
-        times: int,
-        *,
-        hidden: bool = False,
-    ) -> str:
-        """Note the order, `times` over, and let it wait; what waited before has ended."""
-        self._end_working(symbol, BrokerOrderStatus.CANCELLED)
-        now_ns, venue_order_id = self._clock.now_ns(), ""
-        for _ in range(times):
-            state = self._state
-            venue_order_id = f"S{state.n_orders + 1}"
-            entered = BrokerOrder(
-                venue_order_id=venue_order_id,
-                symbol=symbol,
-                units=order.units,
-                filled_units=0.0,
-                average_price=None,
-                status=BrokerOrderStatus.WORKING,
-                kind="market",
-                price=None,
-                strategy_id=strategy_id,
-                position_id=position_id,
-                created_ns=now_ns,
-            )
-            ids = state.order_ids | {venue_order_id: order.order_id}
-            hide = state.hidden_until_ns | ({venue_order_id: now_ns + _HIDDEN_NS} if hidden else {})
-            self._state = dataclasses.replace(
-                state,
-                orders=(*state.orders, entered)[-_KEPT:],
-                order_ids={each: ids[each] for each in list(ids)[-_KEPT:]},
-                hidden_until_ns={each: until for each, until in hide.items() if until > now_ns},
-                n_orders=state.n_orders + 1,
-            )
-        self._put(symbol, waiting=order._replace(units=times * order.units))
-        return venue_order_id
-
-    def _book_market_fill(self, symbol: str, before: Account, after: Account, fill: Fill) -> None:
-        """Give the fill to the orders that waited, oldest first, and the position its name."""
-        left, by = fill.units, None
-        names: list[str] = []
-        for order in self._state.orders:
-            if order.symbol == symbol and order.is_working and left > 0.0:
-                part = min(left, abs(order.units) - abs(order.filled_units))
-                left -= part
-                by = order
-                names.append(order.venue_order_id)
-                self._change(order.venue_order_id, part, fill)
-        turned = after.units != 0.0 and (before.units > 0.0) != (after.units > 0.0)
-        if after.units != 0.0 and (before.units == 0.0 or turned):
-            book, hidden = self._state.books[symbol], self._state.hidden_until_ns
-            self._put(
-                symbol,
-                position_id=f"{symbol}-{book.n_positions + 1}",
-                n_positions=book.n_positions + 1,
-                opened_ns=fill.ts_ns,
-                visible_ns=max((hidden.get(name, 0) for name in names), default=0),
-                opened_by=None if by is None else by.strategy_id,
-            )
-        position_id = self._state.books[symbol].position_id
-        for name in names:
-            self._change(name, 0.0, fill, position_id)
-        self._add_fill(symbol, fill, names[-1] if names else None, None if by is None else by.strategy_id)
-
-    def _change(self, venue_order_id: str, part: float, fill: Fill, position_id: str | None = None) -> None:
-        def filled(order: BrokerOrder) -> BrokerOrder:
-            units = abs(order.filled_units) + part
-            whole = units >= abs(order.units) * (1.0 - _WHOLE)
-            before = (order.average_price or 0.0) * abs(order.filled_units)
-            return dataclasses.replace(
-                order,
-                filled_units=(order.units if whole else fill.side * units),
-                average_price=(before + part * fill.price) / units if part else order.average_price,
-                status=BrokerOrderStatus.FILLED if whole else order.status,
-                position_id=position_id or order.position_id,
-            )
-
-        self._each_order(lambda order: filled(order) if order.venue_order_id == venue_order_id else order)
-
-    def _book_bracket_fill(self, symbol: str, fill: Fill) -> None:
-        book = self._state.books[symbol]
-        kind = "limit" if fill.reason == FillReason.TAKE_PROFIT.value else "stop"
-        units = fill.side * fill.units
-        state = self._state
-        leg = BrokerOrder(
-            venue_order_id=f"{book.position_id}-{'target' if kind == 'limit' else 'stop'}",
-            symbol=symbol,
-            units=units,
-            filled_units=units,
-            average_price=fill.price,
-            status=BrokerOrderStatus.FILLED,
-            kind=kind,
-            price=fill.price,
-            strategy_id=None,
-            position_id=book.position_id,
-            created_ns=fill.ts_ns,
-        )
-        self._state = dataclasses.replace(state, orders=(*state.orders, leg)[-_KEPT:])
-        self._add_fill(symbol, fill, leg.venue_order_id, book.opened_by)
-
-    def _add_fill(self, symbol: str, fill: Fill, venue_order_id: str | None, strategy_id: str | None) -> None:
-        state = self._state
-        told = BrokerFill(
-            fill_id=f"F{state.n_fills + 1}",
-            symbol=symbol,
-            side=fill.side,
-            units=fill.units,
-            price=fill.price,
-            filled_ns=fill.ts_ns,
-            venue_order_id=venue_order_id,
-            position_id=state.books[symbol].position_id,
-            strategy_id=strategy_id,
-            commission=fill.commission,
-            mid=fill.mid,
-            reason=fill.reason,
-            decided_ns=fill.decided_ns,
-        )
-        self._state = dataclasses.replace(state, fills=(*state.fills, told)[-_KEPT:], n_fills=state.n_fills + 1)
-
-    def _end_working(self, symbol: str, status: BrokerOrderStatus) -> None:
-        self._each_order(
-            lambda order: (
-                dataclasses.replace(order, status=status) if order.symbol == symbol and order.is_working else order
-            )
-        )
-
-    def _each_order(self, change: Callable[[BrokerOrder], BrokerOrder]) -> None:
-        self._state = dataclasses.replace(self._state, orders=tuple(change(order) for order in self._state.orders))
-
-    def _seen_orders(self) -> list[BrokerOrder]:
-        now_ns, hidden = self._clock.now_ns(), self._state.hidden_until_ns
-        return [order for order in self._state.orders if hidden.get(order.venue_order_id, 0) <= now_ns]
-
-    def _position(self, symbol: str) -> BrokerPosition | None:
-        book = self._state.books[symbol]
-        if book.account.units == 0.0 or book.visible_ns > self._clock.now_ns():
-            return None
-        held = book.account
-        return BrokerPosition(
-            position_id=book.position_id,
-            symbol=symbol,
-            units=held.units,
-            entry_price=held.entry_price,
-            stop_loss=held.stop_loss,
-            take_profit=held.take_profit,
-            strategy_id=book.opened_by,
-            opened_ns=book.opened_ns,
-            open_pnl=held.units * (held.close_price - held.entry_price),
-        )
-
-    def _put(self, symbol: str, **changes: object) -> SimulatedBook:
-        book = dataclasses.replace(self._state.books[symbol], **changes)  # type: ignore[arg-type]  # its own fields
-        self._state = dataclasses.replace(self._state, books=self._state.books | {symbol: book})
-        return book
-
     def _saved(self) -> None:
         if self._save is not None:
-            self._save(self._state)
+            self._save(self._ledger.state)
 
     def _takes(self, fault: SimulatedFault, *, if_waiting: str | None = None) -> bool:
         """Whether the fault was ordered; it is used up."""
         if fault not in self._faults:
             return False
         if if_waiting is not None:
-            book = self._state.books[if_waiting]
+            book = self._ledger.state.books[if_waiting]
             if book.waiting.units == 0.0 and book.account.pending.order_id == 0:
                 return False
         self._faults.remove(fault)
@@ -481,29 +325,7 @@ class SimulatedBroker:
         return ""
 
     def _position_refusal(self, symbol: str, position_id: str) -> str:
-        book = self._state.books[symbol]
+        book = self._ledger.state.books[symbol]
         if book.account.units == 0.0 or book.position_id != position_id:
             return f"position {position_id} is not there"
         return ""
-
-
-def _legs(position: BrokerPosition) -> list[BrokerOrder]:
-    """The stop and the target of a position, as the orders that they are elsewhere."""
-    levels = (("stop", position.stop_loss), ("limit", position.take_profit))
-    return [
-        BrokerOrder(
-            venue_order_id=f"{position.position_id}-{'target' if kind == 'limit' else 'stop'}",
-            symbol=position.symbol,
-            units=-position.units,
-            filled_units=0.0,
-            average_price=None,
-            status=BrokerOrderStatus.WORKING,
-            kind=kind,
-            price=level,
-            strategy_id=None,
-            position_id=position.position_id,
-            created_ns=position.opened_ns,
-        )
-        for kind, level in levels
-        if level
-    ]

@@ -3,7 +3,7 @@
 import asyncio
 import dataclasses
 import hashlib
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 
 import numpy as np
 import structlog
@@ -116,6 +116,7 @@ class Trader:
         feed = self._parts.feed.bars()
         stopping = asyncio.create_task(self._stopping.wait())
         coming: asyncio.Task[Bars] | None = None
+        since_s = asyncio.get_running_loop().time()
         try:
             while not self._stopping.is_set():
                 coming = coming or asyncio.create_task(next_bars(feed))
@@ -131,6 +132,9 @@ class Trader:
                         return "one bar, as asked"
                 elif not done:
                     await self._look_after()
+                waited_s = asyncio.get_running_loop().time() - since_s
+                if self._rules.once and waited_s >= self._rules.once_wait_s:
+                    return f"no bar to decide on within {self._rules.once_wait_s:g} s"
             return self._stop_reason
         finally:
             for task in (stopping, coming):
@@ -150,7 +154,9 @@ class Trader:
             if int(one.ts_ns[0]) <= self._memory.done_ns:
                 continue
             self._bars = joined_bars(self._bars, one, model.bars_needed)
-            await self._on_bar(model, is_newest=row == len(bars) - 1)
+            is_newest = row == len(bars) - 1
+            async with self._parts.turn() if is_newest else nullcontext("") as wait:
+                await self._on_bar(model, wait, is_newest=is_newest)
             if self._stopping.is_set():
                 return
 
@@ -172,14 +178,14 @@ class Trader:
 
     # ------------------------------------------------------------------------------------------- one bar
 
-    async def _on_bar(self, model: Model, *, is_newest: bool) -> None:
+    async def _on_bar(self, model: Model, wait: str, *, is_newest: bool) -> None:
         parts, status = self._parts, self.status
         bar = model.read(self._bars.slice(max(len(self._bars) - 2, 0), len(self._bars)))[-1]
         view, trouble = self._viewed(model)
         if bar.ts_ns > self._memory.seen_ns:
             parts.journal.append(BarSeen(self._rules.symbol, self._rules.timeframe.name, bar))
         seen = await parts.desk.observe(bar)
-        status.doubt = seen.doubt
+        status.doubt = seen.doubt or wait
         before = self._book
         book, params = seen.book, self._params(model)
         if view is not None:
@@ -370,9 +376,10 @@ class Trader:
         state = self.status.switch
         if state.is_thrown or self.status.doubt or self._parts.watch.is_late(self._parts.clock.now_ns()):
             return
-        if not await self._parts.desk.is_carried_out(made.plan):
-            outcome = await self._parts.desk.carry_out(made.plan)
-            self._note("info", f"the order of the last decision was not sent before the restart: {outcome}")
+        async with self._parts.turn() as wait:
+            if not wait and not await self._parts.desk.is_carried_out(made.plan):
+                outcome = await self._parts.desk.carry_out(made.plan)
+                self._note("info", f"the order of the last decision was not sent before the restart: {outcome}")
 
     async def _flatten_now(self) -> str:
         return await self._parts.desk.flatten()

@@ -1,6 +1,8 @@
 """What a trader is made of, and how it behaves beside deciding."""
 
-from collections.abc import Callable
+import math
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -64,6 +66,17 @@ class TraderRules:
     """Seconds between looks at the kill switch and the venue while no bar closes."""
     once: bool = False
     """Stop after one bar that could be decided on."""
+    once_wait_s: float = math.inf
+    """And wait no longer than this for it, seconds."""
+
+
+Turn = Callable[[], AbstractAsyncContextManager[str]]
+
+
+@asynccontextmanager
+async def _own_turn() -> AsyncIterator[str]:
+    """Nobody else trades the account."""
+    yield ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +97,8 @@ class TraderParts:
         tell: told of every change.
         venue_now: the venue's time, where there is one beside `clock`.
         safeguards: told of every bar; they throw the switch.
+        turn: entered for a decision and its order; gives why nothing may be opened, empty where nothing stands in
+            the way. Traders of one account take turns.
     """
 
     model: Model | None
@@ -99,3 +114,4 @@ class TraderParts:
     tell: Tell = lambda status, what: None
     venue_now: Callable[[], int] | None = None
     safeguards: Safeguards = field(default_factory=NoSafeguards)
+    turn: Turn = _own_turn

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from agv2.app.trading.account_share import AccountShare
 from agv2.execution.journal import JournalReader
-from agv2.execution.journal_records import DecisionMade, Noted, Started
+from agv2.execution.journal_records import DecisionMade, Noted, Started, Stopped
 from agv2.tradelocker.fake.listings import FakeLogin, Listing
 from agv2.tradelocker.fake.server import FakeTradeLocker
 from agv2.utils.clock import ReplayClock
@@ -65,3 +66,39 @@ def test_without_the_gate_nothing_is_sent_and_with_a_reason_a_tenth_is_protected
     after = agv2(*words, "--risk-real-money-without-gate", "a rehearsal")
     assert after.code == 0
     assert fake.open_positions() == [], "the switch holds until a person re-arms"
+
+
+def test_once_waits_no_longer_than_told_for_a_bar_that_does_not_come(
+    fake: FakeTradeLocker, untrained_bundle: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    agv2 = partial(called, capsys)
+    words = ("paper", "--bundle", untrained_bundle, "--broker", "venue", "--journal", "p.sqlite", "--clock", "venue")
+    assert agv2(*words, "--once", "--plain").code == 0
+    again = agv2(*words, "--once", "--plain", "--wait", "0.5")
+    assert again.code == 1
+    assert "--once decided nothing: no bar to decide on within 0.5 s" in again.err
+    with JournalReader("p.sqlite") as journal:
+        ended = [
+            entry.record.reason for entry in journal.entries(kinds=(Stopped,)) if isinstance(entry.record, Stopped)
+        ]
+    assert ended == ["one bar, as asked", "no bar to decide on within 0.5 s"]
+    refused = agv2(*words, "--wait", "5")
+    assert refused.code == 1
+    assert "--wait says how long --once waits" in refused.err
+
+
+def test_a_second_trader_of_one_symbol_and_account_is_refused_and_so_are_two_symbols(
+    fake: FakeTradeLocker, untrained_bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    agv2 = partial(called, capsys)
+    words = ("paper", "--bundle", untrained_bundle, "--broker", "venue", "--clock", "venue", "--once", "--plain")
+    with AccountShare(tmp_path / "home" / "accounts", "TradeLocker FAKE 812345", "TREND"):
+        refused = agv2(*words, "--journal", "another.sqlite")
+    assert refused.code == 1
+    assert "another trader trades TREND in TradeLocker" in refused.err
+    assert fake.orders() == []
+    with JournalReader("another.sqlite") as journal:
+        assert journal.last_seq() == 0
+    two = agv2(*words, "--symbol", "TREND", "--symbol", "NOISE")
+    assert two.code == 1
+    assert "one start trades one symbol" in two.err

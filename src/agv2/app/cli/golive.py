@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from agv2.app.cli.options import ConfigOption, SetOption, parse_overrides
-from agv2.app.cli.trading_options import BundleOption, SymbolOption
+from agv2.app.cli.trading_options import BundleOption, SymbolOption, one_symbol
 
 __all__ = ["golive"]
 
@@ -35,7 +35,7 @@ def golive(
 
     environment, clock = load_environment(), SystemClock()
     with looking() as waiting:
-        found = examine(GateRequest(bundle, symbol, journal, config, settings), environment, clock, waiting)
+        found = examine(GateRequest(bundle, one_symbol(symbol), journal, config, settings), environment, clock, waiting)
     record = GateLog(environment, clock).note_verdict(found, person())
     if as_json:
         typer.echo(verdict_json(found, record))

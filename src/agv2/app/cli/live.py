@@ -16,6 +16,8 @@ from agv2.app.cli.trading_options import (
     PlainOption,
     SymbolOption,
     TimeframeOption,
+    WaitOption,
+    one_symbol,
     start_trading,
 )  # fmt: skip
 
@@ -28,6 +30,7 @@ def live(
     timeframe: TimeframeOption = None,
     account: AccountOption = None,
     once: OnceOption = False,
+    wait_s: WaitOption = None,
     journal: JournalOption = None,
     clock: ClockOption = None,
     on_stop: OnStopOption = "protect",
@@ -59,13 +62,14 @@ def live(
     request = TradingRequest(
         mode="live",
         bundle=bundle,
-        symbol=symbol,
+        symbol=one_symbol(symbol),
         timeframe=timeframe,
         broker="venue",
         journal=journal,
         clock=clock,
         account=account,
         once=once,
+        once_wait_s=wait_s,
         flatten_on_stop=on_stop == "flatten",
         config_dir=config,
         overrides=settings,

@@ -17,6 +17,8 @@ from agv2.app.cli.trading_options import (
     PlainOption,
     SymbolOption,
     TimeframeOption,
+    WaitOption,
+    one_symbol,
     start_trading,
 )  # fmt: skip
 
@@ -48,6 +50,7 @@ def paper(
     ] = 100_000.0,
     account: AccountOption = None,
     once: OnceOption = False,
+    wait_s: WaitOption = None,
     journal: JournalOption = None,
     clock: ClockOption = None,
     on_stop: OnStopOption = "protect",
@@ -77,7 +80,7 @@ def paper(
         TradingRequest(
             mode="paper",
             bundle=bundle,
-            symbol=symbol,
+            symbol=one_symbol(symbol),
             timeframe=timeframe,
             broker=broker,
             feed=feed,
@@ -88,6 +91,7 @@ def paper(
             clock=clock,
             account=account,
             once=once,
+            once_wait_s=wait_s,
             flatten_on_stop=on_stop == "flatten",
             capital=capital,
             config_dir=config,

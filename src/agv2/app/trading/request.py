@@ -40,6 +40,7 @@ class TradingRequest:
         clock: whose time says how old a bar is; None: the machine's, or for a file that of its bars.
         account: id that the venue's account must have; None: whichever the environment names.
         once: stop after one decision.
+        once_wait_s: seconds to wait for a bar to decide on; None: as long as one takes to come.
         flatten_on_stop: close what is held when stopped.
         capital: money in the simulated account.
         config_dir: settings; None: those beside the bundle if it is of a run, else the shipped ones.
@@ -61,6 +62,7 @@ class TradingRequest:
     clock: Literal["system", "venue"] | None = None
     account: str | None = None
     once: bool = False
+    once_wait_s: float | None = None
     flatten_on_stop: bool = False
     capital: float = 100_000.0
     config_dir: Path | None = None

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import dataclasses
 import os
 import signal
 from collections.abc import AsyncIterator, Callable
@@ -14,6 +15,7 @@ import numpy as np
 from pydantic import BaseModel
 
 from agv2.app.trading.account import open_desk
+from agv2.app.trading.account_share import AccountShare
 from agv2.app.trading.places import journal_location, kill_switch, open_journal
 from agv2.app.trading.ramp import size_ramp
 from agv2.app.trading.recorded_feed import recorded_bars
@@ -47,6 +49,7 @@ from agv2.utils.logging_config import hide_secrets
 __all__ = ["TradingOutcome", "trade"]
 
 _SILENCE_S = 3600.0
+_LATEST_S = 120.0
 _SMOKE_BARS = 12
 
 
@@ -109,6 +112,8 @@ class _Setup:
     history: Bars
     venue_now: Callable[[], int] | None
     watch_clock: Clock
+    share: AccountShare | None
+    """Of an account at a venue; a simulated one has but one trader."""
 
 
 async def _set_up(
@@ -145,8 +150,11 @@ async def _set_up(
         else:
             venue_now = venue.now_ns
     desk = await open_desk(request, settings, environment, symbol, model, journal, clock, history, memory.book, stack)
+    share = None
+    if request.broker == "venue":
+        share = stack.enter_context(AccountShare(environment.home / "accounts", desk.name, symbol))
     return _Setup(
-        symbol, timeframe, model, trouble, journal, location, clock, desk, feed, history, venue_now, watch_clock
+        symbol, timeframe, model, trouble, journal, location, clock, desk, feed, history, venue_now, watch_clock, share
     )  # fmt: skip
 
 
@@ -264,6 +272,8 @@ def _trader(
         venue_now=setup.venue_now,
         safeguards=watch.safeguards,
     )
+    if setup.share is not None:
+        parts = dataclasses.replace(parts, turn=setup.share.turn)
     rules = TraderRules(
         mode=request.mode,
         symbol=setup.symbol,
@@ -271,8 +281,14 @@ def _trader(
         flatten_on_stop=request.flatten_on_stop,
         poll_s=1.0 if request.broker == "sim" else 3.0,
         once=request.once,
+        once_wait_s=_once_wait_s(request, setup.timeframe),
     )
     return Trader(parts, rules)
+
+
+def _once_wait_s(request: TradingRequest, timeframe: Timeframe) -> float:
+    """A bar is there after its own length, the time that a venue may be late with it, and some to read it."""
+    return timeframe.minutes * 60.0 + _LATEST_S if request.once_wait_s is None else request.once_wait_s
 
 
 def _started(request: TradingRequest, settings: TraderSettings, setup: _Setup) -> Started:

@@ -1,7 +1,7 @@
 """Bars of the venue as they close, with the history that the first decision reads."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -60,6 +60,8 @@ class WantedBars(NamedTuple):
     """That a decision reads."""
     done_ns: int
     """Open of the last bar that an earlier start carried through; 0 for none."""
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    """Waits so many seconds between two looks."""
 
     @property
     def fine(self) -> Timeframe:
@@ -83,7 +85,7 @@ async def venue_bars(wanted: WantedBars, clock: Clock) -> VenueBars:
     found = await _history(wanted, settled_ns)
     feed = LiveFeed(
         source, symbol, wanted.fine, timeframe, calendar,
-        start_ns=_bin_start(timeframe, calendar, settled_ns), clock=clock,
+        start_ns=_bin_start(timeframe, calendar, settled_ns), clock=clock, sleep=wanted.sleep,
     )  # fmt: skip
     return _cut(wanted, found, feed.bars)
 
@@ -112,7 +114,7 @@ async def venue_timed_bars(wanted: WantedBars, clock: Clock) -> VenueBars:
             try:
                 reply = await source.price_history(wanted.fine, from_ns, from_ns + span_ns)
             except RetryableVenueError:
-                await asyncio.sleep(_POLL_S)
+                await wanted.sleep(_POLL_S)
                 continue
             if reply.ts_ns.size > 1:
                 last_ns = int(reply.ts_ns.max())
@@ -122,7 +124,7 @@ async def venue_timed_bars(wanted: WantedBars, clock: Clock) -> VenueBars:
                 for bars in closed:
                     if len(bars):
                         yield bars
-            await asyncio.sleep(_POLL_S)
+            await wanted.sleep(_POLL_S)
 
     return _cut(wanted, found, coming)
 
