@@ -80,6 +80,22 @@ def test_a_study_stopped_anywhere_goes_on_to_the_same_trials(study: Study, tmp_p
     assert again.ended_trials == []
 
 
+def test_trials_of_a_round_do_not_know_of_each_other(study: Study, tmp_path: Path) -> None:
+    """So that it does not matter which of them ends first: rounds of four, 4 to 7 the second."""
+    digests: list[str] = []
+
+    def fifth_fails(task: TrialTask, fold: int) -> None:
+        digests.append(task.digest)
+        if len(dict.fromkeys(digests)) == 5:
+            raise DataError("too few bars")
+
+    (_, whole), (_, without) = study(n_trials=9), study(FoldFormula(fifth_fails), n_trials=9, home=tmp_path / "other")
+    assert (whole.trials[4].state, without.trials[4].state) == ("complete", "failed")
+    drawn, again = ([dict(one.parameters) for one in report.trials] for report in (whole, without))
+    assert drawn[:8] == again[:8]
+    assert drawn[8] != again[8], "the next round does"
+
+
 def test_more_trials_go_on_where_fewer_ended(study: Study, tmp_path: Path) -> None:
     study(n_trials=4)
     _, longer = study(n_trials=6)
