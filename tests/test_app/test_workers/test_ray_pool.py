@@ -162,6 +162,8 @@ class _Killer(RunProgress):
                 os.kill(int(state.where.rpartition(" ")[2].rstrip(")")), signal.SIGKILL)
 
 
+@pytest.mark.slow  # three processes that import all of training; tests of studies hold the order of trials every day
+@pytest.mark.timeout(900)
 def test_a_study_by_workers_of_whom_one_is_killed_is_that_of_one_process(
     ray: Any,
     postgres_url: str,
