@@ -5,6 +5,7 @@ import sys
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from agv2.backtest.bootstrap import block_bootstrap, bootstrap_intervals
 from agv2.backtest.metrics import max_drawdown, sharpe_ratio, sortino_ratio
@@ -61,15 +62,65 @@ def test_blocks_keep_the_dependence_that_single_days_lose() -> None:
     assert float(np.log1p(blocks).std()) > 2.0 * float(np.log1p(single).std())
 
 
-def test_stationary_sharpe_ratios_are_distributed_as_those_of_arch() -> None:
+def walked(returns: FloatArray, length: float, n_resamples: int, seed: int, *, stationary: bool) -> FloatArray:
+    """Net return, Sharpe, Sortino and drawdown of the same resamples, walked through day by day."""
+    chances, n, found = iter(np.random.default_rng(seed).random(200_000)), returns.size, []
+    for _ in range(n_resamples):
+        days: list[int] = []
+        while len(days) < n:
+            first, chance = divmod(next(chances) * n, 1.0)
+            block = 1 + int(np.log1p(-chance) / np.log1p(-1.0 / length)) if stationary and length > 1 else round(length)
+            days += [(int(first) + day) % n for day in range(min(block, n - len(days)))]
+        drawn = returns[days]
+        path = np.cumprod(np.insert(np.maximum(1.0 + drawn, 0.0), 0, 1.0))
+        downside = np.sqrt(np.square(np.minimum(drawn, 0.0)).mean())
+        drawdown = (1.0 - path / np.maximum.accumulate(path)).max()
+        found.append((path[-1] - 1.0, drawn.mean() / drawn.std(ddof=1), drawn.mean() / downside, drawdown))
+    return np.array(found).T
+
+
+@pytest.mark.parametrize("stationary", [True, False])
+@pytest.mark.parametrize(("n", "length"), [(33, 1.0), (64, 1.5), (500, 7.3), (3000, 10.0), (700, 100.0), (400, 400.0)])
+def test_composed_resamples_are_those_that_a_walk_through_their_days_gives(
+    n: int, length: float, stationary: bool
+) -> None:
+    returns = some_returns(n)
+    found = block_bootstrap(returns, length, 20, np.random.default_rng(3), stationary=stationary)
+    assert np.array(found) == pytest.approx(walked(returns, length, 20, 3, stationary=stationary), rel=1e-9, abs=1e-12)
+
+
+@pytest.mark.parametrize("length", [5.0, 150.0])
+def test_resamples_with_and_without_a_ruin_are_those_of_a_walk(length: float) -> None:
+    returns = some_returns(300, drift=0.002)
+    returns[77] = -1.2
+    found = block_bootstrap(returns, length, 40, np.random.default_rng(4))
+    expected = walked(returns, length, 40, 4, stationary=True)
+    assert np.array(found)[[0, 3]] == pytest.approx(expected[[0, 3]], rel=1e-9)
+    assert 0 < np.count_nonzero(found.max_drawdown == 1.0) < 40
+
+
+def test_days_without_a_move_are_no_sharpe_ratio_however_large_the_one_move_left_out() -> None:
+    returns = np.full(200, 1e-4)
+    returns[50] = 0.3
+    found = block_bootstrap(returns, 20.0, 200, np.random.default_rng(5))
+    left_out = np.isclose(found.net_return, 1.0001**200 - 1.0)
+    assert 0 < np.count_nonzero(left_out) < 200
+    assert np.isnan(found.sharpe[left_out]).all()
+    assert np.isfinite(found.sharpe[~left_out]).all()
+
+
+def test_resamples_of_the_stationary_bootstrap_are_distributed_as_those_of_arch() -> None:
     arch = pytest.importorskip("arch.bootstrap")
     returns = autoregression(0.3, 400, 9) * 0.01
-    ours = block_bootstrap(returns, 8.0, 3000, np.random.default_rng(10)).sharpe
-    theirs = arch.StationaryBootstrap(8, returns, seed=np.random.default_rng(11)).apply(
-        lambda drawn: np.array([drawn.mean() / drawn.std(ddof=1)]), 3000
-    )[:, 0]
-    for level in (0.05, 0.25, 0.5, 0.75, 0.95):
-        assert np.quantile(ours, level) == pytest.approx(np.quantile(theirs, level), abs=0.15 * theirs.std())
+
+    def measures(drawn: FloatArray) -> FloatArray:
+        return np.array([drawn.mean() / drawn.std(ddof=1), max_drawdown(wealth(drawn))])
+
+    theirs = arch.StationaryBootstrap(8, returns, seed=np.random.default_rng(11)).apply(measures, 3000).T
+    found = block_bootstrap(returns, 8.0, 20_000, np.random.default_rng(10))
+    for ours, peers in zip((found.sharpe, found.max_drawdown), theirs, strict=True):
+        assert stats.ks_2samp(ours, peers).pvalue > 0.01
+        assert stats.ks_2samp(ours * 1.1, peers).pvalue < 1e-4  # as far as that would be noticed
 
 
 def test_ruin_ends_at_minus_everything_and_no_lower() -> None:

@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from agv2.backtest.composed_blocks import resample_sums
 from agv2.core.arrays import FloatArray
 from agv2.core.block_length import optimal_block_length
 from agv2.core.errors import DataError
-from agv2.core.jit import kernel
 
 __all__ = ["Intervals", "block_bootstrap", "bootstrap_intervals"]
 
@@ -107,22 +107,21 @@ def block_bootstrap(
     """
     if returns.size < 2 or block_length < 1.0:
         raise DataError(f"a block bootstrap needs 2 returns and blocks of 1, found {returns.size} and {block_length}")
-    mean = float(returns.mean())
-    with np.errstate(divide="ignore"):  # log 0 = -inf is ruin, and stays so
-        log_growth = np.log1p(np.maximum(returns, -1.0))
     length = block_length if stationary else float(round(block_length))
-    sums = _resample_sums(returns, returns - mean, log_growth, length, stationary, n_resamples, rng)
+    sums = resample_sums(returns, length, n_resamples, rng, stationary=stationary)
     n = returns.size
-    centred_mean = sums[:, 0] / n
-    variance = (sums[:, 1] - n * np.square(centred_mean)) / (n - 1)
-    downside = sums[:, 2] / n
-    total = mean + centred_mean
-    spread = np.where(variance > 1e-24 * max(float(np.square(returns).max()), 1e-300), variance, np.nan)
+    centred_mean = sums.centred / n
+    variance = (sums.square - n * np.square(centred_mean)) / (n - 1)
+    total = float(returns.mean()) + centred_mean
+    # less is what rounding leaves of days that do not differ
+    least = max(1e-12 * float(returns.var()), 1e-24 * float(np.square(returns).max()), 1e-300)
+    spread = np.where(variance > least, variance, np.nan)
+    downside = np.where(sums.loss > 0.0, sums.loss / n, np.nan)
     return Resamples(
-        net_return=np.expm1(sums[:, 3]),
+        net_return=np.expm1(sums.log_growth),
         sharpe=total / np.sqrt(spread),
-        sortino=total / np.sqrt(np.where(downside > 0.0, downside, np.nan)),
-        max_drawdown=-np.expm1(-sums[:, 4]),
+        sortino=total / np.sqrt(downside),
+        max_drawdown=-np.expm1(-sums.deepest_fall),
     )
 
 
@@ -132,45 +131,3 @@ def _interval(values: FloatArray, level: float) -> Interval:
         return Interval(math.nan, math.nan)
     low, high = np.quantile(defined, [(1.0 - level) / 2.0, (1.0 + level) / 2.0])
     return Interval(float(low), float(high))
-
-
-@kernel
-def _resample_sums(
-    returns: FloatArray,
-    centred: FloatArray,
-    log_growth: FloatArray,
-    block_length: float,
-    stationary: bool,
-    n_resamples: int,
-    rng: np.random.Generator,
-) -> FloatArray:
-    """(n_resamples, 5): sums of centred returns, their squares and squared losses; log growth; its deepest fall."""
-    n = returns.size
-    sums = np.zeros((n_resamples, 5))
-    log_stay = math.log1p(-1.0 / block_length) if block_length > 1.0 else 0.0
-    for resample in range(n_resamples):
-        first = square = loss = level = peak = deepest = 0.0
-        filled = 0
-        while filled < n:
-            source = int(rng.random() * n)
-            length = int(block_length)
-            if stationary:
-                # inversion: the number of days until the first end of a block is geometric
-                length = 1 + int(math.log(1.0 - rng.random()) / log_stay) if block_length > 1.0 else 1
-            for _ in range(min(length, n - filled)):
-                first += centred[source]
-                square += centred[source] * centred[source]
-                if returns[source] < 0.0:
-                    loss += returns[source] * returns[source]
-                level += log_growth[source]
-                if level > peak:
-                    peak = level
-                elif peak - level > deepest:
-                    deepest = peak - level
-                source += 1
-                if source == n:
-                    source = 0
-                filled += 1
-        sums[resample, 0], sums[resample, 1], sums[resample, 2] = first, square, loss
-        sums[resample, 3], sums[resample, 4] = level, deepest
-    return sums

@@ -10,13 +10,32 @@ from agv2.app.progress import RunProgress
 from agv2.app.robustness import retraining
 from agv2.app.robustness.ablation import ablations
 from agv2.app.robustness.retraining import retrained_results, retrained_works, retrainings
-from agv2.app.robustness.subject import open_run
+from agv2.app.robustness.subject import Subject, open_run
+from agv2.app.run_plan import RunRequest, make_plan
+from agv2.app.run_store import RunStore
+from agv2.utils.config import parse_override
 
 TAKEN = ("clock", "all heads")
 
 
 def digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_a_run_that_is_only_beginning_knows_what_it_will_train_anew(
+    market_files: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Profile `thorough` asks before the run has written anything, its settings included."""
+    monkeypatch.setenv("AGV2_SMOKE", "1")
+    monkeypatch.setenv("AGV2_HOME", str(tmp_path / "home"))
+    request = RunRequest(
+        bars=(market_files["TREND"],), out=tmp_path / "run", overrides=(parse_override("rl_policy.n_books=128"),)
+    )
+    subject = Subject(make_plan(request), RunStore(request.out))
+    tried = {one.name: one.plan.settings for one in retrainings(subject, "sensitivity")}
+    assert tried["rl_policy.gamma=0.9"].rl_policy.gamma == 0.9
+    assert {settings.rl_policy.n_books for settings in tried.values()} == {128}
+    assert not request.out.exists()
 
 
 def test_settings_that_are_what_would_be_tried_are_not_tried(finished_run: Path) -> None:

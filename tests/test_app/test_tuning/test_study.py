@@ -1,16 +1,22 @@
 """The course of a study: what is tried, kept, gone on with, counted and refused."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from agv2.app.tuning import study as study_module
 from agv2.app.tuning.plan import StudyPlan
 from agv2.app.tuning.report import TuningReport
+from agv2.app.tuning.shown_trials import ShownTrials
 from agv2.app.tuning.trial import TrialTask
+from agv2.app.tuning.trial_task import StudyFiles
+from agv2.app.workers.opening import Workers
+from agv2.app.workers.tasks import Pending, Task, Workplace
 from agv2.backtest.trial_ledger import TrialLedger
 from agv2.core.errors import ConfigError, DataError, InvariantError
 from agv2.data.bars_file import read_bars, write_bars
@@ -78,6 +84,67 @@ def test_a_study_stopped_anywhere_goes_on_to_the_same_trials(study: Study, tmp_p
     assert watched.ended_trials == list(range(watched.ended_trials[0], 6)), "what was done is not done again"
     assert study(watched=(again := Watched()))[1].trials == report.trials
     assert again.ended_trials == []
+
+
+def test_trials_of_a_round_do_not_know_of_each_other(study: Study, tmp_path: Path) -> None:
+    """So that it does not matter which of them ends first: rounds of four, 4 to 7 the second."""
+    digests: list[str] = []
+
+    def fifth_fails(task: TrialTask, fold: int) -> None:
+        digests.append(task.digest)
+        if len(dict.fromkeys(digests)) == 5:
+            raise DataError("too few bars")
+
+    (_, whole), (_, without) = study(n_trials=9), study(FoldFormula(fifth_fails), n_trials=9, home=tmp_path / "other")
+    assert (whole.trials[4].state, without.trials[4].state) == ("complete", "failed")
+    drawn, again = ([dict(one.parameters) for one in report.trials] for report in (whole, without))
+    assert drawn[:8] == again[:8]
+    assert drawn[8] != again[8], "the next round does"
+
+
+def _digest(report: TuningReport, number: int) -> str:
+    return report.plan.task(report.trials[number].parameters).digest
+
+
+class BackwardsPool:
+    """Does what was begun last first, as workers may."""
+
+    def __init__(self, shared: StudyFiles) -> None:
+        self.place, self.begun = Workplace(shared, ShownTrials(Watched())), list[_Waiting]()
+
+    def begin(self, task: Task[Any]) -> Pending[Any]:
+        self.begun.append(_Waiting(self, task))
+        return self.begun[-1]
+
+
+class _Waiting(Pending[Any]):
+    def __init__(self, pool: BackwardsPool, task: Task[Any]) -> None:
+        self.pool, self.task, self.found = pool, task, list[Any]()
+
+    def result(self) -> Any:
+        for other in reversed(self.pool.begun):
+            if not other.found:
+                other.found.append(other.task.work(self.pool.place, *other.task.inputs))
+        return self.found[0]
+
+
+def test_trials_done_together_in_any_order_are_the_same_study(
+    study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @contextmanager
+    def backwards(workers: Workers | None, shared: StudyFiles, watcher: object) -> Iterator[BackwardsPool]:
+        assert workers is not None
+        assert {path.name for path, _ in shared.contents} >= {"0.parquet", "encoder.yaml"}, "they travel with the tasks"
+        yield BackwardsPool(shared)
+
+    _, alone = study(n_trials=7)
+    monkeypatch.setattr(study_module, "task_pool", backwards)
+    formula, watched = FoldFormula(), Watched()
+    _, together = study(formula, watched, n_trials=7, home=tmp_path / "other", workers=Workers("local:2", None, 2))
+    assert tried(together) == tried(alone)
+    assert together.counted == len(together.distinct)
+    assert watched.ended_trials == list(range(7)), "they are written down in the order of their numbers"
+    assert formula.asked[0][0] == _digest(together, 3), "the last of the first round was done first"
 
 
 def test_more_trials_go_on_where_fewer_ended(study: Study, tmp_path: Path) -> None:

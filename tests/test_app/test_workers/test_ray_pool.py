@@ -17,16 +17,19 @@ from agv2.app.fold_walk import stages_of, walk
 from agv2.app.progress import RunProgress
 from agv2.app.run_plan import RunPlan, RunRequest, make_plan
 from agv2.app.run_store import RunStore
+from agv2.app.tuning.trial import TrialTask
 from agv2.app.workers import ray_pool
 from agv2.app.workers.in_process import InProcessPool
 from agv2.app.workers.opening import Workers, task_pool
 from agv2.app.workers.ray_session import ray_session
 from agv2.app.workers.tasks import AtWork, Known, Task, TaskPool
+from agv2.backtest.trial_ledger import TrialLedger
 from agv2.core.errors import ConfigError, DataError
 from agv2.data.bars_file import write_bars
 from agv2.data.synthetic import synthetic_bars
 from agv2.models.threads import torch_threads
 from agv2.utils.config import parse_override
+from tests.studies import FoldFormula, Watched, studied
 from tests.test_app.test_workers import pool_tasks
 
 if importlib.util.find_spec("ray") is None:  # not imported: that has to happen in a session's own settings
@@ -157,6 +160,36 @@ class _Killer(RunProgress):
             if self.killed is None and ": policy" in label:
                 self.killed = label
                 os.kill(int(state.where.rpartition(" ")[2].rstrip(")")), signal.SIGKILL)
+
+
+@pytest.mark.slow  # three processes that import all of training; tests of studies hold the order of trials every day
+@pytest.mark.timeout(900)
+def test_a_study_by_workers_of_whom_one_is_killed_is_that_of_one_process(
+    ray: Any,
+    postgres_url: str,
+    market_files: dict[str, Path],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    mark = tmp_path / "mark"
+
+    def killed_once(task: TrialTask, fold: int) -> None:
+        if fold == 2 and not mark.exists():
+            mark.write_text(str(os.getpid()))
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def tried(formula: FoldFormula, home: str, workers: Workers | None) -> tuple[Any, ...]:
+        options = {"n_trials": 5, "workers": workers, "storage": postgres_url, "study": home}
+        watched = Watched()
+        plan, report = studied(monkeypatch, market_files["TREND"], tmp_path / home, formula, watched, **options)
+        assert watched.ended_trials == list(range(5))
+        assert TrialLedger.open().count_on(plan.data_hash) == len(report.distinct)
+        return tuple((one.number, one.state, one.score, one.fold_scores, one.parameters) for one in report.trials)
+
+    by_workers = tried(FoldFormula(killed_once), "workers", TWO)
+    assert int(mark.read_text()) != os.getpid(), "a worker was killed"
+    assert by_workers == tried(FoldFormula(), "alone", None)
+    assert len({trial[2] for trial in by_workers}) == 5
 
 
 @pytest.mark.slow  # three processes that train on two busy cores: over a minute, and once in CI it did not pass

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from agv2.app.cli.options import ConfigOption, SetOption, SymbolsOption, parse_overrides
+from agv2.app.cli.options import ConfigOption, SetOption, SymbolsOption, WorkersOption, parse_overrides
 
 __all__ = ["seconds_of", "tune"]
 
@@ -44,6 +44,7 @@ def tune(
     accept_defects: Annotated[
         bool, typer.Option("--accept-defects", help="Tune on bars with errors, as agv2 run would take them.")
     ] = False,
+    workers: WorkersOption = None,
     config: ConfigOption = None,
     overrides: SetOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print tuning.json to standard output when done.")] = False,
@@ -59,6 +60,7 @@ def tune(
     from agv2.app.cli.tune_table import print_study, study_progress
     from agv2.app.tuning.plan import TuneRequest
     from agv2.app.tuning.tune import tune as start
+    from agv2.app.workers.opening import parse_workers
 
     request = TuneRequest(
         bars=tuple(bars),
@@ -71,6 +73,7 @@ def tune(
         storage=storage,
         out=out,
         accept_defects=accept_defects,
+        workers=parse_workers(workers),
         config_dir=config,
         overrides=settings,
     )

@@ -20,7 +20,7 @@ from agv2.app.robustness.measured import compared_rows, measures
 from agv2.app.robustness.subject import Subject
 from agv2.app.run_plan import RunPlan
 from agv2.app.run_store import RunStore
-from agv2.app.settings import load_settings
+from agv2.app.settings import changed_settings
 from agv2.backtest.evaluation import Evaluation, evaluate
 from agv2.backtest.provenance import source_digest
 from agv2.core.errors import ConfigError
@@ -79,7 +79,9 @@ def retrainings(subject: Subject, check: str) -> list[Retrained]:
             found.append(Retrained(one.name, said_of(one), own, own_encoder=bool(one.erasure.features)))
         return found
     for text in _changed_settings(plan):
-        settings = load_settings(plan.request.out / "config", [parse_override(text)])
+        settings = changed_settings(
+            plan.settings, plan.request.config_dir, plan.request.overrides, [parse_override(text)]
+        )
         parameter, _, value = text.partition("=")
         said = {"parameter": parameter, "setting": value}
         own = replace(plain, settings=settings)

@@ -62,6 +62,8 @@ class TuningConfig(Config):
     pruner: Literal["median", "halving", "none"]
     startup_trials: Annotated[int, Field(ge=1)]
     """Drawn evenly, before the sampler has a model and the pruner a yardstick."""
+    at_once: Annotated[int, Field(ge=1, le=64)]
+    """Trials of a round, which do not know of each other."""
     space: Annotated[dict[str, SearchRange], Field(min_length=1)]
     """Dotted setting to its values."""
 

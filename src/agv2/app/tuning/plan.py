@@ -17,6 +17,7 @@ from agv2.app.tuned_record import TunedRecord
 from agv2.app.tuning.config import TuningConfig, joined_space
 from agv2.app.tuning.space import SearchSpace, Value, as_override, checked_space
 from agv2.app.tuning.trial import TrialTask, trial_plan
+from agv2.app.workers.opening import Workers
 from agv2.backtest.provenance import source_digest
 from agv2.backtest.trial_ledger import Trial
 from agv2.core.bars import Bars
@@ -50,6 +51,8 @@ class TuneRequest:
     out: Path | None = None
     """For the results; None: the study's directory in the project home."""
     accept_defects: bool = False
+    workers: Workers | None = None
+    """Who does the trials; None: this process. No part of what a study is."""
     config_dir: Path | None = None
     overrides: tuple[Override, ...] = ()
     quiet: bool = False

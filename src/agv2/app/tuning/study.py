@@ -1,23 +1,28 @@
 """A study: trial after trial until there are enough, each one kept, none evaluated twice, all of them counted.
 
-The sampler is seeded anew for every trial, by the number of the trial: what it draws depends on the trials before and
-on the seed, and not on how often the study was stopped in between.
+Trials are drawn in rounds (`drawing`), one after the other in this process or a whole round at once by `--workers`,
+and written down in the order of their numbers: the study is the same either way.
 """
 
 import json
 import time
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
+from agv2.app.tuning.drawing import RUNGS, drawn_trial, yardstick
 from agv2.app.tuning.plan import StudyPlan
 from agv2.app.tuning.score import joined, score
+from agv2.app.tuning.shown_trials import ShownTrials
 from agv2.app.tuning.space import Value
 from agv2.app.tuning.storage import StudyStorage
-from agv2.app.tuning.trial import MeasuredFold, TrialTask, measured_fold
+from agv2.app.tuning.trial import measured_fold
+from agv2.app.tuning.trial_task import TrialResult, carry_out_trial, study_files
+from agv2.app.workers.opening import task_pool
+from agv2.app.workers.tasks import Pending, Task, TaskPool
 from agv2.backtest.trial_ledger import TrialLedger
-from agv2.core.errors import AGV2Error, ConfigError, InvariantError
-from agv2.utils.seeding import spawn_seed
+from agv2.core.errors import ConfigError, InvariantError
 
 if TYPE_CHECKING:
     import optuna
@@ -54,7 +59,7 @@ def open_study(plan: StudyPlan, kept: StudyStorage) -> "optuna.Study":
     with kept.claims.deciding():
         study = optuna.create_study(
             storage=kept.storage, study_name=plan.name, direction="maximize", load_if_exists=True,
-            pruner=_pruner(plan), sampler=_sampler(plan, 0),
+            sampler=optuna.samplers.RandomSampler(0),  # what trials try is drawn elsewhere
         )  # fmt: skip
         found = study.user_attrs.get(_IDENTITY)
         if found is None:
@@ -76,7 +81,7 @@ def carry_on(
     """Try settings until the study has as many trials as were asked for, or time is up.
 
     A trial that a killed process left is taken up where it was. Time that runs out, like an interrupt, leaves the
-    present one to a later call.
+    present ones to a later call.
 
     Args:
         plan: of the study.
@@ -87,25 +92,29 @@ def carry_on(
 
     Raises:
         InvariantError: AGV2 itself is wrong; the trial stays open.
+        ConfigError: `--workers` cannot be had.
     """
     deadline = time.monotonic() + plan.request.timeout_s if plan.request.timeout_s is not None else None
+    workers = plan.request.workers
     watcher.began(len(_finished(study)), plan.request.n_trials)
-    while deadline is None or time.monotonic() < deadline:
-        with kept.claims.deciding():
-            trial = _next_trial(plan, study, kept)
-        if trial is None:
-            return
-        try:
-            if not _carried_out(plan, study, trial, ledger, watcher, deadline):
+    files = study_files(plan.task(plan.space.current), measured_fold, travel=workers is not None)
+    with task_pool(workers, files, ShownTrials(watcher)) as pool:
+        while deadline is None or time.monotonic() < deadline:
+            with kept.claims.deciding():
+                taken = _next_trials(plan, study, kept, 1 if workers is None else plan.tuning.at_once)
+            try:
+                left = None if deadline is None else deadline - time.monotonic()
+                numbers = [trial.number for trial in taken]
+                begun = [_begun(plan, study, trial, numbers, pool, left) for trial in taken]
+                for trial, pending in zip(taken, begun, strict=True):
+                    if not _ended(plan, study, trial, pending, numbers, ledger):
+                        return
+                    _tell(study, trial.number, watcher)
+            finally:
+                for trial in taken:
+                    kept.claims.release(trial.number)
+            if not taken:
                 return
-        finally:
-            kept.claims.release(trial.number)
-        frozen = study.trials[trial.number]
-        structlog.get_logger().info(
-            "trial ended", trial=trial.number, state=frozen.state.name, score=frozen.value,
-            reason=frozen.user_attrs.get(_REASON), parameters=frozen.params,
-        )  # fmt: skip
-        watcher.ended(frozen, best_of(study))
 
 
 def best_of(study: "optuna.Study") -> "FrozenTrial | None":
@@ -118,87 +127,112 @@ def _finished(study: "optuna.Study") -> "list[FrozenTrial]":
     return [trial for trial in study.trials if trial.state.is_finished()]
 
 
-def _next_trial(plan: StudyPlan, study: "optuna.Study", kept: StudyStorage) -> "optuna.Trial | None":
-    """One that was left by a process that is gone, else a new one; None where there are enough. It is claimed."""
+def _next_trials(plan: StudyPlan, study: "optuna.Study", kept: StudyStorage, most: int) -> "list[optuna.Trial]":
+    """Of one round, those left by a process that is gone, then new ones, `most` in all; none where there are enough.
+
+    They are claimed.
+    """
     import optuna
 
-    known = study.trials
+    known, taken = study.trials, list["optuna.Trial"]()
+    round_of = plan.tuning.at_once
     for frozen in known:
-        if frozen.state.name == "RUNNING" and kept.claims.claim(frozen.number):
-            if study.trials[frozen.number].state.name == "RUNNING":
-                return optuna.trial.Trial(study, frozen._trial_id)  # Optuna's own way to go on with one
+        other_round = bool(taken) and frozen.number // round_of != taken[0].number // round_of
+        if len(taken) == most or other_round or frozen.state.name != "RUNNING" or not kept.claims.claim(frozen.number):
+            continue
+        if study.trials[frozen.number].state.name == "RUNNING":
+            taken.append(optuna.trial.Trial(study, frozen._trial_id))  # Optuna's own way to go on with one
+        else:
             kept.claims.release(frozen.number)
     number = sum(trial.state.name != "WAITING" for trial in known)
-    if number >= plan.request.n_trials:
-        return None
-    study.sampler = _sampler(plan, number)
-    trial = study.ask(plan.space.distributions())
-    if not kept.claims.claim(trial.number):
-        raise InvariantError(f"trial {trial.number} is new, and claimed")
-    return trial
+    began = (taken[0].number if taken else number) // round_of * round_of
+    while len(taken) < most and number < min(plan.request.n_trials, began + round_of):
+        trial = drawn_trial(plan, study, number)
+        if not kept.claims.claim(trial.number):
+            raise InvariantError(f"trial {trial.number} is new, and claimed")
+        taken.append(trial)
+        number += 1
+    return taken
 
 
-def _carried_out(
+def _begun(
     plan: StudyPlan,
     study: "optuna.Study",
     trial: "optuna.Trial",
+    together: Collection[int],
+    pool: TaskPool,
+    budget_s: float | None,
+) -> Pending[TrialResult] | None:
+    """The trial handed to a worker; None where its settings contradict each other, or were tried: it need not be."""
+    parameters: dict[str, Value] = dict(trial.params)
+    try:
+        digest = plan.trial(parameters).config_digest
+    except ConfigError as error:
+        trial.set_user_attr(_REASON, _one_line(str(error)))
+        return None
+    trial.set_user_attr(_DIGEST, digest)
+    if _twin(study, trial.number, digest, together) is not None:
+        return None
+    inputs = (plan.task(parameters), yardstick(plan, study, trial.number), budget_s)
+    return pool.begin(Task(f"trial {trial.number}", carry_out_trial, inputs, lambda result: None))
+
+
+def _ended(
+    plan: StudyPlan,
+    study: "optuna.Study",
+    trial: "optuna.Trial",
+    pending: Pending[TrialResult] | None,
+    together: Collection[int],
     ledger: TrialLedger,
-    watcher: StudyWatcher,
-    deadline: float | None,
 ) -> bool:
     """Whether the trial was brought to an end, good or bad; not where time ran out."""
     from optuna.trial import TrialState
 
-    parameters: dict[str, Value] = dict(trial.params)
-    try:
-        counted = plan.trial(parameters)
-    except ConfigError as error:
-        _fail(study, trial, str(error))
+    if pending is None:
+        digest = study.trials[trial.number].user_attrs.get(_DIGEST)
+        twin = _twin(study, trial.number, digest, together) if digest is not None else None
+        if twin is None:
+            study.tell(trial, state=TrialState.FAIL)
+        else:
+            _repeat(study, trial, twin)
         return True
-    trial.set_user_attr(_DIGEST, counted.config_digest)
-    twin = _twin(study, trial.number, counted.config_digest)
-    if twin is not None:
-        _repeat(study, trial, twin)
-        return True
-    measured: list[MeasuredFold] = []
-    task, pruned = plan.task(parameters), False
-    try:
-        for fold in range(1, task.n_folds + 1):
-            if deadline is not None and fold > 1 and time.monotonic() >= deadline:
-                return False
-            measured.append(measured_fold(task, fold, _telling(watcher, trial.number, fold, task)))
-            reached = score(measured, plan.tuning.measure)
-            trial.set_user_attr(_SCORES, [score([each], plan.tuning.measure) for each in measured])
-            if fold not in study.trials[trial.number].intermediate_values:
-                trial.report(reached, fold)
-            pruned = fold < task.n_folds and trial.should_prune()
-            if pruned:
-                break
-    except InvariantError:
-        raise
-    except (AGV2Error, ArithmeticError, ValueError, RuntimeError, MemoryError) as error:
-        structlog.get_logger().warning("trial failed", trial=trial.number, exc_info=True)
-        _fail(study, trial, str(error) or type(error).__name__)
+    result = pending.result()
+    if result.state == "open":
+        return False
+    if result.folds:
+        trial.set_user_attr(_SCORES, [score([each], plan.tuning.measure) for each in result.folds])
+        trial.set_user_attr(RUNGS, result.rungs)
+    for fold, reached in enumerate(result.scores, 1):
+        if fold not in study.trials[trial.number].intermediate_values:
+            trial.report(reached, fold)
+    if result.state == "failed":
+        trial.set_user_attr(_REASON, _one_line(result.reason))
+        study.tell(trial, state=TrialState.FAIL)
+    elif result.state == "pruned":
+        study.tell(trial, state=TrialState.PRUNED)
     else:
-        study.tell(trial, None if pruned else reached, TrialState.PRUNED if pruned else TrialState.COMPLETE)
-    if measured and not ledger.has(counted):  # a run of these settings has said more than a study of them can
-        ledger.record(counted, *joined(measured))
+        study.tell(trial, result.scores[-1])
+    counted = plan.trial(dict(trial.params))
+    if result.folds and not ledger.has(counted):  # a run of these settings has said more than a study of them can
+        ledger.record(counted, *joined(result.folds))
     return True
 
 
-def _telling(watcher: StudyWatcher, number: int, fold: int, task: TrialTask) -> Any:
-    def told(share: float, words: str) -> None:
-        watcher.moved(number, (fold - 1 + share) / task.n_folds, f"fold {fold} of {task.n_folds}: {words}")
+def _tell(study: "optuna.Study", number: int, watcher: StudyWatcher) -> None:
+    frozen = study.trials[number]
+    structlog.get_logger().info(
+        "trial ended", trial=number, state=frozen.state.name, score=frozen.value,
+        reason=frozen.user_attrs.get(_REASON), parameters=frozen.params,
+    )  # fmt: skip
+    watcher.ended(frozen, best_of(study))
 
-    return told
 
-
-def _twin(study: "optuna.Study", number: int, digest: str) -> "FrozenTrial | None":
-    """An earlier, finished trial of the same settings."""
+def _twin(study: "optuna.Study", number: int, digest: str, together: Collection[int]) -> "FrozenTrial | None":
+    """An earlier trial of the same settings that is finished, or that will be before this one's turn comes."""
     same = (
         trial
         for trial in study.trials[:number]
-        if trial.state.is_finished() and trial.user_attrs.get(_DIGEST) == digest
+        if trial.user_attrs.get(_DIGEST) == digest and (trial.state.is_finished() or trial.number in together)
     )
     return next(same, None)
 
@@ -212,25 +246,5 @@ def _repeat(study: "optuna.Study", trial: "optuna.Trial", twin: "FrozenTrial") -
     study.tell(trial, twin.value if twin.state.name == "COMPLETE" else None, twin.state)
 
 
-def _fail(study: "optuna.Study", trial: "optuna.Trial", reason: str) -> None:
-    from optuna.trial import TrialState
-
-    trial.set_user_attr(_REASON, " ".join(reason.split())[:500])
-    study.tell(trial, state=TrialState.FAIL)
-
-
-def _sampler(plan: StudyPlan, number: int) -> "optuna.samplers.BaseSampler":
-    from optuna.samplers import TPESampler
-
-    seed = spawn_seed(plan.request.seed, f"tuning sampler {number}")
-    return TPESampler(seed=seed, n_startup_trials=plan.tuning.startup_trials, multivariate=True)
-
-
-def _pruner(plan: StudyPlan) -> "optuna.pruners.BasePruner":
-    from optuna.pruners import MedianPruner, NopPruner, SuccessiveHalvingPruner
-
-    if plan.tuning.pruner == "median":
-        return MedianPruner(n_startup_trials=plan.tuning.startup_trials, n_warmup_steps=1)
-    if plan.tuning.pruner == "halving":
-        return SuccessiveHalvingPruner(min_resource=1, reduction_factor=2)
-    return NopPruner()
+def _one_line(reason: str) -> str:
+    return " ".join(reason.split())[:500]

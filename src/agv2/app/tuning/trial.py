@@ -1,7 +1,7 @@
 """One fold of one trial: trained on bars before it, then traded.
 
-This is the seam for other workers: `measured_fold` takes and returns plain values, reads bars from files that end
-before the first test bar of the run, and knows nothing of the study.
+`measured_fold` takes and returns plain values, reads bars from files that end before the first test bar of the run,
+and knows nothing of the study: any process may call it.
 """
 
 import functools

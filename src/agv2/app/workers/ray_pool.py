@@ -134,7 +134,7 @@ def _lost(label: str, error: Exception) -> ConfigError:
     reason = type(error).__name__.removesuffix("Error")
     return ConfigError(
         f"{label}: the process that did it died {_RETRIES + 1} times ({reason}), most likely for want of memory; "
-        "go on with --resume and fewer --workers"
+        "go on where it stopped with fewer --workers"
     )
 
 

@@ -71,9 +71,9 @@ def monte_carlo(record: RunRecord) -> MonteCarlo | None:
     day, returns = daily_account(record)
     if returns.size < _LEAST_DAYS or not returns.any():
         return None
-    rng = spawn_generators(int(record.summary["seed"]), "monte carlo")["monte carlo"]
+    chance = spawn_generators(int(record.summary["seed"]), "monte carlo", "monte carlo paths")
     length = max(optimal_block_length(returns), optimal_block_length(np.square(returns - returns.mean())))
-    found = block_bootstrap(returns, length, _RESAMPLES, rng)
+    found = block_bootstrap(returns, length, _RESAMPLES, chance["monte carlo"])
     scale = math.sqrt(_per_year(day))
     own = np.cumprod(1.0 + returns)
     fall = float((1.0 - own / np.maximum.accumulate(np.maximum(own, 1.0))).max())
@@ -94,7 +94,7 @@ def monte_carlo(record: RunRecord) -> MonteCarlo | None:
         f"{format_number(float((found.net_return < 0.0).mean()), Unit.PERCENT)} ended with a loss; {deep}. They know "
         "no other days than those: what never happened in the test is in none of them."
     )
-    return MonteCarlo(_fan(returns, length, rng), rows, sentence)
+    return MonteCarlo(_fan(returns, length, chance["monte carlo paths"]), rows, sentence)
 
 
 def _fan(returns: FloatArray, length: float, rng: np.random.Generator) -> CurvePanel | None:
