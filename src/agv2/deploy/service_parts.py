@@ -3,14 +3,13 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from agv2.core.errors import AGV2Error
 from agv2.deploy.state_store import StateStore
 
 if TYPE_CHECKING:
     from agv2.deploy.decision_engine import DecisionEngine
-    from agv2.deploy.service import DecisionService
     from agv2.deploy.watcher import Watcher
 
 __all__ = ["NotReadyError", "OtherSwitch", "ServiceParts"]
@@ -42,5 +41,5 @@ class ServiceParts:
     load_engine: Callable[[], "DecisionEngine"]
     other_switches: Callable[[], Sequence[OtherSwitch]] = tuple
     """Switches of traders beside the service, thrown and re-armed with its own."""
-    open_watch: "Callable[[DecisionService, DecisionEngine], Watcher] | None" = None
-    """Makes what halts the service by itself and tells people; None: nothing does."""
+    open_watch: "Callable[[Any, DecisionEngine], Watcher] | None" = None
+    """Makes what halts the service (its first argument) by itself and tells people; None: nothing does."""
