@@ -28,7 +28,7 @@ def normal(name: str) -> str:
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 # Extras whose packages are loaded only where an address is set, or their page asked for.
-USED_WHERE_NAMED = ("evidently", "mlflow", "postgres", "ray", "redis")
+USED_WHERE_NAMED = ("evidently", "mlflow", "otlp", "postgres", "ray", "redis")
 
 
 def extra(name: str) -> list[str]:

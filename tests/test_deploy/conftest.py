@@ -17,7 +17,8 @@ from fastapi import FastAPI
 
 from agv2.deploy.console.shell import mount_console
 from agv2.deploy.server import create_app
-from agv2.deploy.service import DecisionService, ServiceParts
+from agv2.deploy.service import DecisionService
+from agv2.deploy.service_parts import ServiceParts
 from agv2.deploy.settings import DeploySettings, Runtime
 from agv2.deploy.state.sqlite_state import SqliteState
 from agv2.deploy.tokens import Role, TokenStore

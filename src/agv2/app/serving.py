@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING
 import structlog
 import uvicorn
 
+from agv2.app.traces import Traces
 from agv2.core.errors import BundleError, ConfigError
 from agv2.deploy.account_switch import AccountSwitch
 from agv2.deploy.console.shell import mount_console
 from agv2.deploy.server import create_app
-from agv2.deploy.service import DecisionService, ServiceParts
+from agv2.deploy.service import DecisionService
+from agv2.deploy.service_parts import ServiceParts
 from agv2.deploy.settings import DeploySettings
 from agv2.deploy.state_opening import open_state_store
 from agv2.deploy.tokens import TokenStore
@@ -29,7 +31,7 @@ from agv2.utils.logging_config import configure_logging, hide_secrets
 
 if TYPE_CHECKING:
     from agv2.deploy.decision_engine import DecisionEngine
-    from agv2.deploy.service import OtherSwitch
+    from agv2.deploy.service_parts import OtherSwitch
     from agv2.deploy.watcher import Watcher
 
 __all__ = ["ServeRequest", "audit_path", "serve", "token_store"]
@@ -104,9 +106,12 @@ def _serve(
     clock = SystemClock()
     failures: list[Exception] = []
 
+    traces = Traces(environment, "agv2-service", account=request.account)
+
     def load() -> "DecisionEngine":
         from agv2.deploy.decision_engine import load_engine
 
+        traces.begin()  # here, since `/health` must not wait for what it loads
         return load_engine(request.bundle, request.symbols, settings.runtime, request.config_dir, request.overrides)
 
     def watch(service: DecisionService, engine: "DecisionEngine") -> "Watcher":
@@ -153,7 +158,10 @@ def _serve(
     scheme = "https" if settings.has_tls else "http"
     shown = f"[{host}]" if ":" in host else host
     _log.info("listening", address=f"{scheme}://{shown}:{port}", account=request.account)
-    server.run(sockets=[listener])
+    try:
+        server.run(sockets=[listener])
+    finally:
+        traces.end()
     if failures:
         raise failures[0]
     _log.info("stopped")
@@ -201,6 +209,9 @@ def _listening(settings: DeploySettings) -> Iterator[socket.socket]:
             f"cannot listen at {settings.host} port {settings.port} ({error.strerror or error}); "
             "set deploy.port to another, 0 for any that is free"
         ) from error
+    # asyncio sets this only on sockets that name their protocol, which those of `create_server` do not; without it the
+    # second part of an answer waits for the caller's delayed acknowledgement of the first, some forty milliseconds.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # whoever is accepted inherits it
     with listener:
         yield listener
 

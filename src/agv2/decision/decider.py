@@ -16,6 +16,7 @@ from agv2.risk.config import RiskParams
 from agv2.risk.level_stop import NearLevels
 from agv2.risk.limits import RiskState
 from agv2.risk.position_sizer import AccountView
+from agv2.utils.tracing import step
 
 __all__ = ["Decider", "Decision", "Policy", "PolicyOutput"]
 
@@ -91,7 +92,9 @@ class Decider:
         """
         observation = np.empty(market_row.size + len(BOOK_FIELDS), dtype=np.float32)
         write_observation(observation, market_row, book, risk, account, bar, volatility, self.params, self.market)
-        output = self.policy.act(observation[np.newaxis])
+        with step("policy"):
+            output = self.policy.act(observation[np.newaxis])
         action = decode_action(*(int(choice) for choice in output.actions[0]))
-        plan = plan_order(book, risk, account, action, bar, volatility, levels, self.params, self.market, order_id)
+        with step("risk"):
+            plan = plan_order(book, risk, account, action, bar, volatility, levels, self.params, self.market, order_id)
         return Decision(bar.ts_ns, observation, action, plan, float(output.entropy[0]), float(output.values[0]))

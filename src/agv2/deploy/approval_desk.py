@@ -33,6 +33,21 @@ class Question:
             return "expired"
         return {"waiting": "pending", "yes": "approved", "no": "denied"}[known.value]
 
+    def entries(self, now_ns: int) -> dict[str, Any]:
+        """As plain values, for a person and for the audit log."""
+        approval = self.approval
+        return {
+            "approval_id": approval.id,
+            "symbol": self.symbol,
+            "asked_ns": approval.asked_ns,
+            "expires_ns": approval.expires_ns,
+            "status": self.status(now_ns),
+            "proposal": self.proposal,
+            "actor": approval.by,
+            "reason": self.remark,
+            "answered_ns": approval.answered_ns,
+        }
+
 
 class ApprovalDesk:
     """One account's questions.

@@ -2,10 +2,12 @@
 
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 import structlog
+
+from agv2.utils.tracing import Place, continuing, step
 
 if TYPE_CHECKING:
     from agv2.deploy.decision_engine import DecisionEngine, Explicable
@@ -20,8 +22,11 @@ class Explained(NamedTuple):
 
     record: int
     """Its number in the audit log."""
-    request_id: str
+    ids: Mapping[str, object]
+    """Of the request, by which its record is found."""
     explicable: "Explicable"
+    place: Place | None = None
+    """In the trace of the decision."""
 
 
 class AttributionWorker:
@@ -67,7 +72,8 @@ class AttributionWorker:
     def _work(self) -> None:
         while (made := self._waiting.get()) is not None and not self._ending:
             try:
-                self._record(self._body(made))
+                with continuing(made.place), step("attribution", of=made.record):
+                    self._record(self._body(made))
             except Exception:  # noqa: BLE001 - an explanation that fails must not stop the next, nor the service
                 _log.exception("attribution failed", record=made.record)
                 self._dropped()
@@ -86,7 +92,7 @@ class AttributionWorker:
         found = grouped_erasure(odds, what.window, state, family_masks(feature_columns(served.timeframe)))
         return {
             "of": made.record,
-            "request_id": made.request_id,
+            **made.ids,
             "symbol": what.symbol,
             "position": ("flat", "long", "short")[what.position],
             **found._asdict(),

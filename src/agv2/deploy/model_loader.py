@@ -28,6 +28,7 @@ from agv2.risk.level_stop import NearLevels
 from agv2.sim.config import CostsConfig
 from agv2.sim.costs import Costs
 from agv2.sim.quoted_spread import believable_spreads
+from agv2.utils.tracing import step
 
 __all__ = ["ServedMarket", "load_decider"]
 
@@ -80,9 +81,11 @@ class ServedMarket:
     def look(self, bars: Bars) -> tuple[MarketView, Float32Array]:
         """The same, and what the encoder read for it: (window, features), normalised."""
         recent = self._recent(bars)
-        features = compute_features(recent, self.instrument.calendar)
-        window = self.bundle.normalizer.transform(features.values[-self._window :])
-        said = self.runner.encode(window[np.newaxis], self.asset_class)
+        with step("features", symbol=self.instrument.symbol):
+            features = compute_features(recent, self.instrument.calendar)
+            window = self.bundle.normalizer.transform(features.values[-self._window :])
+        with step("encoder"):
+            said = self.runner.encode(window[np.newaxis], self.asset_class)
         newest = slice(len(recent) - 1, len(recent))
         levels = NearLevels(*near_levels(features, newest)[0].item())
         newest_bar = self.read(recent.slice(len(recent) - 2, len(recent)))[-1]

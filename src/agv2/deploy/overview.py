@@ -9,7 +9,8 @@ from agv2.deploy.audit_chain import ChainHead
 from agv2.deploy.guard_sight import EquityBand, Unknown
 from agv2.deploy.guards_shown import shown_tripped
 from agv2.deploy.messages import ApprovalOut, KillOut, RecordRef, StateOut, SymbolOut
-from agv2.deploy.service import DecisionService, NotReadyError
+from agv2.deploy.service import DecisionService
+from agv2.deploy.service_parts import NotReadyError
 from agv2.deploy.verdicts import GuardVerdict
 from agv2.deploy.watch_messages import (
     BandOut,
@@ -94,7 +95,7 @@ class Overview:
         """Equity at each bar that was decided on; a question about the past adds nothing."""
         points: dict[int, float] = {}
         until = 0
-        for body in self._service.kept_decisions():
+        for body in self._service.log.kept():
             if body["bar_ts"] >= until:
                 until = body["bar_ts"]
                 points[until] = body["risk"]["last_equity"]
@@ -152,7 +153,7 @@ class Overview:
             lease_owner=service.lease_owner,
             tripped=[] if service.watch is None else shown_tripped(service.watch),
             approvals_pending=sum(each.status(service.clock.now_ns()) == "pending" for each in questions),
-            head=record_ref(service.audit.head),
+            head=record_ref(service.log.chain.head),
             started_ns=service.started_ns,
         )
         return state, questions

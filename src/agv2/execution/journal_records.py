@@ -136,6 +136,8 @@ class DecisionMade:
     """Why."""
     size_share: float = 1.0
     """Of the usual size, that a ramp allowed."""
+    trace: str = ""
+    """Its place in a trace, as a `traceparent`; empty where nobody collects."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +156,8 @@ class IntentMade:
     decided_ns: int
     position_id: str | None = None
     units_before: float = 0.0
+    trace: str = ""
+    """Its place in a trace, as a `traceparent`; empty where nobody collects."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@ from agv2.execution.order_states import OrderEvent, next_state
 from agv2.execution.order_track import IntentKind, OrderTrack, event_of_reply
 from agv2.execution.ports import Broker
 from agv2.utils.clock import Clock
+from agv2.utils.tracing import SpanKind, here, span
 
 __all__ = ["JournaledWrites"]
 
@@ -93,8 +94,9 @@ class JournaledWrites:
             order_id=order.order_id,
             reason=order.reason,
             decided_ns=order.decided_ns,
+            trace=_place(),
         )
-        self.write(intent)
+        self._announce(intent)
         submission = Submission(intent.intent_id, symbol, order)
         return await self._traded(intent.intent_id, "submit", lambda: self._broker.submit(submission))
 
@@ -119,18 +121,21 @@ class JournaledWrites:
             decided_ns=decided_ns,
             position_id=position.position_id,
             units_before=position.units,
+            trace=_place(),
         )
-        self.write(intent)
+        self._announce(intent)
         close = Close(position.symbol, position.position_id, units, order_id, reason, decided_ns)
         return await self._traded(intent.intent_id, "close", lambda: self._broker.close(close))
 
     async def amend(self, change: BracketChange) -> WriteReply:
         """Send stop and target of a position. Levels are absolute: sending them again changes nothing."""
         self.write(BracketIntended(change), RequestSent(change.position_id, "amend"))
-        try:
-            reply = await self._broker.amend(change)
-        except InvariantError as error:
-            reply = WriteReply(WriteOutcome.NOT_SENT, reason=str(error))
+        with span("bracket", SpanKind.CLIENT, symbol=change.symbol, position_id=change.position_id) as step:
+            try:
+                reply = await self._broker.amend(change)
+            except InvariantError as error:
+                reply = WriteReply(WriteOutcome.NOT_SENT, reason=str(error))
+            step.tell(outcome=reply.outcome)
         self.write(ReplyReceived(change.position_id, "amend", reply))
         return reply
 
@@ -142,17 +147,23 @@ class JournaledWrites:
         self.write(ReplyReceived(track.intent_id, "cancel", reply))
         return reply
 
+    def _announce(self, intent: IntentMade) -> None:
+        with span("intent", intent_id=intent.intent_id, symbol=intent.symbol, units=intent.units):
+            self.write(intent)
+
     async def _traded(self, intent_id: str, what: str, send: Callable[[], Awaitable[WriteReply]]) -> OrderTrack:
         """Say that it is sent, send it, write what came back."""
         self.write(RequestSent(intent_id, what))
         track = self._ledger.tracks[intent_id]
-        try:
-            reply = await send()
-        except InvariantError as error:
-            self.write(self._moved(track, OrderEvent.NOT_SENT, str(error)))
-            raise
-        except Exception as error:  # noqa: BLE001 - whatever broke, the request may have left
-            reply = WriteReply(WriteOutcome.UNKNOWN, reason=f"{type(error).__name__} while it was sent: {error}")
+        with span(what, SpanKind.CLIENT, intent_id=intent_id, symbol=track.symbol) as step:
+            try:
+                reply = await send()
+            except InvariantError as error:
+                self.write(self._moved(track, OrderEvent.NOT_SENT, str(error)))
+                raise
+            except Exception as error:  # noqa: BLE001 - whatever broke, the request may have left
+                reply = WriteReply(WriteOutcome.UNKNOWN, reason=f"{type(error).__name__} while it was sent: {error}")
+            step.tell(outcome=reply.outcome, venue_order_id=reply.venue_order_id or "")
         known = track if reply.venue_order_id is None else _named(track, reply.venue_order_id)
         self.write(
             ReplyReceived(intent_id, what, reply), self._moved(known, event_of_reply(reply.outcome), reply.reason)
@@ -173,6 +184,12 @@ class JournaledWrites:
             position_id=track.position_id,
             remark=remark,
         )
+
+
+def _place() -> str:
+    """Where we are in a trace, for who reads the journal, and for what becomes of the order later."""
+    place = here()
+    return "" if place is None else str(place)
 
 
 def _named(track: OrderTrack, venue_order_id: str) -> OrderTrack:

@@ -34,6 +34,7 @@ from agv2.execution.order_track import IntentKind, OrderTrack
 from agv2.execution.ports import Broker
 from agv2.execution.protection import UNPROTECTED, bracket_on_grid, bracket_problem, entry_problem
 from agv2.utils.clock import Clock
+from agv2.utils.tracing import Place, continuing, here, span
 
 __all__ = ["OrderExecutor"]
 
@@ -200,7 +201,19 @@ class OrderExecutor:
                 await self._search.look(opener.intent_id)
         if found:
             self._writes.write(*(FillSeen(fill) for fill in found))
+            for fill in found:
+                self._trace_fill(fill)
         return tuple(found)
+
+    def _trace_fill(self, fill: BrokerFill) -> None:
+        """In the trace of the order that it carries out, however much later it is seen."""
+        track = self._ledger.track_of(fill)
+        place, intent_id = (None, "") if track is None else (Place.parse(track.trace), track.intent_id)
+        with (
+            continuing(place or here()),
+            span("fill", intent_id=intent_id, symbol=fill.symbol, units=fill.units) as step,
+        ):
+            step.tell(price=fill.price, reason=fill.reason_name)
 
     def _is_ours(self, fill: BrokerFill) -> bool:
         if fill.strategy_id is not None:

@@ -1,7 +1,7 @@
 """Everything the executor knows, folded from the journal: the same code runs at each record and at a restart."""
 
 from agv2.core.errors import InvariantError
-from agv2.execution.broker_messages import BracketChange, BrokerPosition
+from agv2.execution.broker_messages import BracketChange, BrokerFill, BrokerPosition
 from agv2.execution.journal import JournalReader
 from agv2.execution.journal_records import (
     BracketIntended,
@@ -116,6 +116,10 @@ class OrderLedger:
         track = self.tracks.get(name or "")
         return track if track is not None and track.kind is IntentKind.OPEN else None
 
+    def track_of(self, fill: BrokerFill) -> OrderTrack | None:
+        """The order of ours that `fill` carries out, or whose position it ends; None where nobody can tell."""
+        return self.tracks.get(fill.strategy_id or self._opened_by.get(fill.position_id or "") or "")
+
     def opened(self, position_id: str) -> bool:
         """Whether an order of ours opened the position, open or closed."""
         return position_id in self._opened_by
@@ -156,6 +160,7 @@ class OrderLedger:
                 position_id=record.position_id,
                 units_before=record.units_before,
                 moved_ns=ts_ns,
+                trace=record.trace,
             )
         )
 

@@ -54,6 +54,8 @@ class OrderTrack:
     venue_order_id: str | None = None
     moved_ns: int = 0
     """When `state` was last entered."""
+    trace: str = ""
+    """Place of the intent in a trace, as a `traceparent`; what becomes of it later belongs there too."""
 
     @property
     def is_settled(self) -> bool:

@@ -35,8 +35,11 @@ from agv2.risk.config import RiskParams
 from agv2.risk.limits import RiskState, fresh_risk_state, is_halted, observe_equity
 from agv2.risk.trailing import with_trailed_stop
 from agv2.sim.costs import Costs
+from agv2.utils.tracing import here, span, step
 
 __all__ = ["Trader"]
+
+_NS = 1_000_000_000
 
 
 class Trader:
@@ -155,8 +158,9 @@ class Trader:
                 continue
             self._bars = joined_bars(self._bars, one, model.bars_needed)
             is_newest = row == len(bars) - 1
-            async with self._parts.turn() if is_newest else nullcontext("") as wait:
-                await self._on_bar(model, wait, is_newest=is_newest)
+            with span("bar", symbol=self._rules.symbol, bar_ts=int(one.ts_ns[0]) // _NS):
+                async with self._parts.turn() if is_newest else nullcontext("") as wait:
+                    await self._on_bar(model, wait, is_newest=is_newest)
             if self._stopping.is_set():
                 return
 
@@ -230,9 +234,10 @@ class Trader:
         assert risk is not None  # observed before every decision
         held_back, restraint, decider = self._restrained(model.decider, params)
         self._number += 1
-        decision = decider.decide(
-            book, risk, seen.account, view.bar, view.volatility, view.levels, view.market_row, self._number
-        )
+        with step("decide", number=self._number):
+            decision = decider.decide(
+                book, risk, seen.account, view.bar, view.volatility, view.levels, view.market_row, self._number
+            )
         self._guard(view, None if is_halted(risk) else decision.entropy)
         record = self._record(decision, book, held_back, params.size_share)
         parts.journal.append(
@@ -261,7 +266,9 @@ class Trader:
         if opens and not self.status.switch.is_thrown and self._parts.switch.state().is_thrown:
             await self._heed_switch()
             return "withheld: the kill switch was thrown"
-        outcome = await self._parts.desk.carry_out(decision.plan)
+        with step("order", number=self._number) as sending:
+            outcome = await self._parts.desk.carry_out(decision.plan)
+            sending.tell(outcome=outcome)
         self.status.n_orders += 1
         return outcome
 
@@ -279,6 +286,7 @@ class Trader:
             held_back=held_back,
             restraint=self.status.restraint,
             size_share=size_share,
+            trace="" if (place := here()) is None else str(place),
         )
 
     # ------------------------------------------------------------------------------- limits and restraints

@@ -9,6 +9,8 @@ from typing import Any, TextIO
 
 import structlog
 
+from agv2.utils.tracing import trace_id
+
 __all__ = ["configure_logging", "correlation", "hide_secrets", "redact"]
 
 _HIDDEN = "[hidden]"
@@ -39,6 +41,7 @@ def configure_logging(*, json: bool = False, level: str = "INFO", stream: TextIO
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
+            _traced,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,  # before `redact`: a traceback may quote a secret
@@ -56,6 +59,13 @@ def correlation(**ids: str | int) -> Iterator[None]:
     """Add `ids` to every line logged inside the block, also from the coroutines that it starts."""
     with structlog.contextvars.bound_contextvars(**ids):
         yield
+
+
+def _traced(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Say which trace a line belongs to, where it belongs to one."""
+    if found := trace_id():
+        event["trace_id"] = found
+    return event
 
 
 def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

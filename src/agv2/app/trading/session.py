@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel
 
+from agv2.app.traces import Traces
 from agv2.app.trading.account import open_desk
 from agv2.app.trading.account_share import AccountShare
 from agv2.app.trading.places import journal_location, kill_switch, open_journal
@@ -81,6 +82,7 @@ async def trade(request: TradingRequest, tell: Tell, on_begin: Callable[[TraderS
         require_play_money(environment)
     settings = trading_settings(request.bundle, request.config_dir, request.overrides)
     async with AsyncExitStack() as stack:
+        stack.enter_context(Traces(environment, "agv2-trader", mode=request.mode, broker=request.broker))
         setup = await _set_up(request, settings, environment, stack)
         seen = Watched(
             setup.symbol, setup.timeframe, setup.model, setup.journal, setup.journal_location, setup.venue_now

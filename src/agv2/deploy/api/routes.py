@@ -6,6 +6,7 @@ from fastapi import APIRouter, Depends, HTTPException, Path, Query, Request, Res
 
 from agv2.core.errors import ConfigError
 from agv2.deploy.api.guarded import guarded_router
+from agv2.deploy.decision_making import make_decision
 from agv2.deploy.guards_shown import shown_guards
 from agv2.deploy.messages import (
     AllGuardsOut,
@@ -24,7 +25,9 @@ from agv2.deploy.messages import (
     StateOut,
 )
 from agv2.deploy.overview import Overview, kill_out, record_ref
-from agv2.deploy.service import DecisionService, NotReadyError
+from agv2.deploy.person_acts import PersonActs
+from agv2.deploy.service import DecisionService
+from agv2.deploy.service_parts import NotReadyError
 from agv2.deploy.tokens import Role, Token
 
 __all__ = ["open_routes", "service_routes"]
@@ -58,10 +61,14 @@ def service_routes(service: DecisionService) -> APIRouter:
     router = guarded_router()
     overview = Overview(service)
 
+    def acts(request: Request, token: Token) -> PersonActs:
+        return PersonActs(service, token.token_id, request.state.request_id)
+
     @router.post("/v1/decide", tags=["decisions"], responses=_CONFLICT)
     async def decide(asked: DecideIn, request: Request, token: Operator) -> DecideOut:
         """Decide at the close of the newest bar; the decision is in the audit log before it is answered."""
-        answer = await service.decide(asked, request.state.request_id, token.token_id)
+        request.state.step.led_to("receive")
+        answer = await make_decision(service, asked, request.state.request_id, token.token_id)
         return DecideOut.model_validate(answer)
 
     @router.get("/v1/decisions", tags=["decisions"])
@@ -70,7 +77,7 @@ def service_routes(service: DecisionService) -> APIRouter:
         symbol: Annotated[str | None, Query(max_length=64)] = None,
     ) -> DecisionsOut:
         """Newest decisions with their grounds and, once it is there, their attribution."""
-        return DecisionsOut(decisions=service.latest(limit, symbol), head=record_ref(service.audit.head))
+        return DecisionsOut(decisions=service.log.latest(limit, symbol), head=record_ref(service.log.chain.head))
 
     @router.get("/v1/state", tags=["state"])
     async def state() -> StateOut:
@@ -104,13 +111,7 @@ def service_routes(service: DecisionService) -> APIRouter:
         if await service.ask(lambda: service.approvals.get(approval_id)) is None:
             raise HTTPException(404, "there is no such request")
         try:
-            answered = await service.answer(
-                approval_id,
-                approve=said.approve,
-                actor=token.token_id,
-                reason=said.reason,
-                request_id=request.state.request_id,
-            )
+            answered = await acts(request, token).answer(approval_id, approve=said.approve, reason=said.reason)
         except ConfigError as error:
             raise HTTPException(409, str(error)) from error
         return ApprovalOut.model_validate(service.shown(answered))
@@ -118,15 +119,13 @@ def service_routes(service: DecisionService) -> APIRouter:
     @router.post("/v1/kill", tags=["state"])
     async def kill(why: Kill, request: Request, token: Operator) -> KillOut:
         """Forbid new positions until a person re-arms; decisions go on, and only ever hold or reduce."""
-        turned = await service.kill(token.token_id, why.reason, request.state.request_id, flatten=why.flatten)
+        turned = await acts(request, token).kill(why.reason, flatten=why.flatten)
         return kill_out(turned)
 
     @router.post("/v1/rearm", tags=["state"])
     async def rearm(why: Rearm, request: Request, token: Operator) -> KillOut:
         """Allow new positions again."""
-        turned = await service.rearm(
-            token.token_id, why.reason, request.state.request_id, fresh_limits=why.fresh_limits
-        )
+        turned = await acts(request, token).rearm(why.reason, fresh_limits=why.fresh_limits)
         return kill_out(turned)
 
     @router.get(

@@ -5,6 +5,7 @@ import re
 import secrets
 import time
 from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from typing import Any
 
 import structlog
@@ -16,6 +17,7 @@ from agv2.deploy.api.access import OPEN_PATHS, Access, Refusal
 from agv2.deploy.metrics import ServiceMetrics
 from agv2.deploy.settings import DeploySettings
 from agv2.utils.logging_config import correlation
+from agv2.utils.tracing import NO_BLOCK, Place, Span, SpanKind, continuing, here, span
 
 __all__ = ["Shield", "problem_body"]
 
@@ -65,8 +67,11 @@ class Shield:
         request_id = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
         scope.setdefault("state", {})["request_id"] = request_id
         answer = _Answer(send, request_id, self._settings.has_tls)
-        with correlation(request_id=request_id):
+        caller = Place.parse(headers.get("traceparent", ""))
+        # Also where no caller names a place: this task may have inherited that of the connection's last request.
+        with correlation(request_id=request_id), continuing(caller), _step(scope, request_id) as step:
             self._under_way += 1
+            scope["state"]["step"] = step
             try:
                 refusal = self._refusal(scope, headers)
                 if refusal is not None:
@@ -78,6 +83,8 @@ class Shield:
                 await answer.refuse(Refusal(500, "a fault of AGV2; its log has the details under this request_id"))
             finally:
                 self._under_way -= 1
+                step.rename(f"{scope['method']} {_route(scope)}")
+                step.tell(http_route=_route(scope), http_status=answer.status)
                 self._tell(scope, answer.status, time.perf_counter() - began)
 
     def _refusal(self, scope: Scope, headers: Headers) -> Refusal | None:
@@ -145,6 +152,8 @@ class _Answer:
             if self._has_tls:
                 headers.setdefault("Strict-Transport-Security", "max-age=31536000")
             headers["X-Request-ID"] = self._request_id
+            if (place := here()) is not None:
+                headers["traceparent"] = str(place)
         await self._send(message)
 
     async def refuse(self, refusal: Refusal) -> None:
@@ -160,6 +169,13 @@ class _Answer:
 def problem_body(problem: str, request_id: str, details: Iterable[str] = ()) -> bytes:
     """A `Problem` as JSON."""
     return json.dumps({"problem": problem, "request_id": request_id, "details": list(details)}).encode()
+
+
+def _step(scope: Scope, request_id: str) -> AbstractContextManager[Span]:
+    """The request as a span, if it acts: those who look and ask again every second would fill the collector."""
+    if scope["method"] != "POST":
+        return NO_BLOCK
+    return span("POST", SpanKind.SERVER, http_method="POST", request_id=request_id)
 
 
 def _route(scope: Scope) -> str:
