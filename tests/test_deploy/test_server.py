@@ -121,7 +121,7 @@ def test_a_name_that_is_not_ours_is_refused(serve: Serve) -> None:
 
 def test_every_answer_has_its_headers_and_an_id(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     served = serve()
-    monkeypatch.setattr(served.service, "latest", lambda *_: 1 / 0)
+    monkeypatch.setattr(served.service.log, "latest", lambda *_: 1 / 0)
     seen = {
         served.ask("GET", "/health", ""),
         served.ask("GET", "/nowhere"),
@@ -142,7 +142,7 @@ def test_a_fault_of_ours_is_told_by_its_id_alone(
     serve: Serve, monkeypatch: pytest.MonkeyPatch, log: io.StringIO
 ) -> None:
     served = serve()
-    monkeypatch.setattr(served.service, "latest", lambda *_: 1 / 0)
+    monkeypatch.setattr(served.service.log, "latest", lambda *_: 1 / 0)
     answer = served.ask("GET", "/v1/decisions", headers={"X-Request-ID": "my-id.1"})
     assert answer.json() == {
         "problem": "a fault of AGV2; its log has the details under this request_id",
@@ -523,7 +523,7 @@ def test_a_planted_secret_is_in_no_log_and_no_answer(
         served.client.get("/v1/state", headers={"Authorization": f"Token {planted}"}),
         served.ask("GET", "/v1/state", headers={"X-Request-ID": f"{planted}!"}),
     ]
-    monkeypatch.setattr(served.service, "latest", fails)
+    monkeypatch.setattr(served.service.log, "latest", fails)
     answers.append(served.ask("GET", "/v1/decisions"))
     monkeypatch.setattr(served.service, "ask", lambda _: 1 / 0 if planted else None)
     answers.append(served.ask("GET", "/v1/approvals"))
