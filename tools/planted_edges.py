@@ -5,9 +5,10 @@
 
 Each cell is `agv2 run` on a synthetic market that it is told nothing about, at 2.5 bp a side and no financing; the
 oracle is a filter with the true parameters that pays the same and is read on the same test bars; that of levels infers
-which extremes count, and what it would earn if it were told stands beside it. A cell that is known is not made again,
-so a study may be stopped and gone on with; docs/studies/planted_edges.jsonl knows, with the digest of the sources;
-`--again` makes it with the sources of now, in the place of what was known.
+which extremes count, and what it would earn if it were told stands beside it. *By drift* both are paid the planted
+drift of each bar in the place of its return: what five years of test bars really paid is luck by half.
+A cell that is known is not made again, so a study may be stopped and gone on with; docs/studies/planted_edges.jsonl
+knows, with the digest of the sources; `--again` makes it with the sources of now, in the place of what was known.
 `--edge none` is the control.
 """
 
@@ -59,6 +60,14 @@ def held_sharpe(market: InstrumentMarket, side: np.ndarray, lo: int, hi: int, pe
     return sharpe(held[1:] * (close[1:] / close[:-1] - 1.0) - SIDE_COST_FRAC * np.abs(np.diff(held)), per_year)
 
 
+def sharpe_by_drift(market: InstrumentMarket, held: np.ndarray, lo: int, hi: int, per_year: float) -> float:
+    """Annual and net, of weights held through bars `lo` + 1 to `hi`, paid the planted drift: no luck is in it."""
+    weights = held[lo : hi + 1]
+    paid = weights[1:] * market.drift[lo + 1 : hi + 1] - SIDE_COST_FRAC * np.abs(np.diff(weights))
+    risk = math.sqrt(float(np.mean((weights[1:] * market.sigma[lo + 1 : hi + 1]) ** 2)))
+    return float(paid.mean()) / risk * math.sqrt(per_year) if risk > 0.0 else 0.0
+
+
 def cell(market: InstrumentMarket, folder: Path, profile: str, seed: int) -> dict[str, float]:
     """Run one market and hold it against the oracle on its test bars."""
     symbol, bars = market.bars.symbol, market.bars
@@ -75,15 +84,19 @@ def cell(market: InstrumentMarket, folder: Path, profile: str, seed: int) -> dic
     stamps = equity["ts"].dt.epoch("ns").to_numpy()
     lo, hi = (int(i) for i in np.searchsorted(bars.ts_ns, [stamps[0], stamps[-1]]))
     per_year = (hi - lo) * 365.25 * 86_400e9 / float(bars.ts_ns[hi] - bars.ts_ns[lo])
-    told = held_sharpe(market, oracle_positions(market), lo, hi, per_year)
+    oracle = oracle_positions(market)
     # Of levels the oracle is told which extremes count; this one has to find out, as the agent does.
-    inferred = told
-    if market.request.edge == "levels":
-        inferred = held_sharpe(market, inferred_level_positions(market), lo, hi, per_year)
+    knows = inferred_level_positions(market) if market.request.edge == "levels" else oracle
     money = equity["equity"].to_numpy()
+    held = np.zeros(len(bars))
+    held[lo : hi + 1] = equity["units"].to_numpy() * bars.close[lo : hi + 1] / money
     traded = float((fills["units"] * fills["mid"]).sum()) / float(money.mean()) / (hi - lo)
     return {
-        "oracle": told, "attainable": inferred, "sharpe": sharpe(np.diff(np.log(money)), per_year), "turnover": traded,
+        "oracle": held_sharpe(market, oracle, lo, hi, per_year),
+        "attainable": held_sharpe(market, knows, lo, hi, per_year),
+        "sharpe": sharpe(np.diff(np.log(money)), per_year), "turnover": traded,
+        "attainable_by_drift": sharpe_by_drift(market, knows, lo, hi, per_year),
+        "sharpe_by_drift": sharpe_by_drift(market, held, lo, hi, per_year),
         "net": float(money[-1] / money[0] - 1.0), "fills": float(len(fills)), "bars": float(hi - lo),
         "costs": float((fills["side"] * (fills["price"] - fills["mid"]) * fills["units"]).sum() / money[0]),
         "seconds": float(sum(json.loads((outcome.out / "summary.json").read_text())["runtime_s"].values())),
@@ -93,25 +106,36 @@ def cell(market: InstrumentMarket, folder: Path, profile: str, seed: int) -> dic
 def table(found: Sequence[Mapping[str, Any]]) -> None:
     """Print every cell that is there, and the medians."""
     print(
-        "| profile | edge | strength | market, seed | oracle | agent | share | turned a bar | net | minutes | sources |"
+        "| profile | edge | strength | market, seed | oracle | agent | share | by drift | turned | net | minutes | sources |"
     )
-    print("|---|---|---|---|---:|---:|---:|---:|---:|---:|---|")
+    print("|---|---|---|---|---:|---:|---:|---|---:|---:|---:|---|")
     groups: dict[tuple[str, str, str], list[dict[str, float]]] = {}
     for one in found:
         kind, got = (one["profile"], one["edge"], one["strength"]), one["found"]
         groups.setdefault(kind, []).append(got)
         ratio = f"{got['sharpe'] / got['attainable']:.2f}" if got["attainable"] else "–"
         told = "" if got["attainable"] == got["oracle"] else f" (told {got['oracle']:.2f})"
-        shown = (
-            f"{got['attainable']:.2f}{told} | {got['sharpe']:.2f} | {ratio} | {got['turnover']:.3f} | {got['net']:+.1%}"
-        )
+        shown = f"{got['attainable']:.2f}{told} | {got['sharpe']:.2f} | {ratio} | {by_drift(got)}"
+        shown += f" | {got['turnover']:.3f} | {got['net']:+.1%}"
         made = f"{got['seconds'] / 60.0:.1f} | {one['sources'][:6]}"
         print(f"| {' | '.join(kind)} | {one['symbol']} {one['seed']} | {shown} | {made} |")
     for kind, cells in groups.items():
         ratios = [one["sharpe"] / one["attainable"] for one in cells if one["attainable"]]
         middle = f"median share {statistics.median(ratios):.2f}, " if ratios else ""
+        luckless = [
+            one["sharpe_by_drift"] / one["attainable_by_drift"] for one in cells if one.get("attainable_by_drift")
+        ]
+        middle += f"by drift {statistics.median(luckless):.2f} of {len(luckless)}, " if luckless else ""
         turnover = statistics.median(one["turnover"] for one in cells)
         print(f"{' '.join(kind)}: {middle}median turnover {turnover:.3f} a bar, {len(cells)} runs")
+
+
+def by_drift(got: Mapping[str, float]) -> str:
+    """Oracle, agent and share; a dash where a cell was made before they were kept."""
+    if not got.get("attainable_by_drift"):
+        return "–"
+    most, own = got["attainable_by_drift"], got["sharpe_by_drift"]
+    return f"{most:.2f}, {own:.2f}: {own / most:.2f}"
 
 
 def is_of(one: Mapping[str, Any], kind: Mapping[str, Any]) -> bool:
