@@ -106,7 +106,7 @@ def cell(market: InstrumentMarket, folder: Path, profile: str, seed: int) -> dic
 def table(found: Sequence[Mapping[str, Any]]) -> None:
     """Print every cell that is there, and the medians."""
     print(
-        "| profile | edge | strength | market, seed | oracle | agent | share | by drift | turned | net | minutes | sources |"
+        "| profile | edge | strength | market | oracle | agent | share | by drift | turned | net | minutes | sources |"
     )
     print("|---|---|---|---|---:|---:|---:|---|---:|---:|---:|---|")
     groups: dict[tuple[str, str, str], list[dict[str, float]]] = {}
