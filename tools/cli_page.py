@@ -3,7 +3,7 @@
 Usage: python -m tools.cli_page [--check]
 """
 
-import re
+import html
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -66,7 +66,9 @@ def _help(text: str) -> str:
 def _row(record: tuple[str, str]) -> str:
     name, meaning = record
     required = _REQUIRED in meaning
-    cells = [re.sub(r"\|", r"\\|", cell) for cell in (f"`{name}`", meaning.replace(_REQUIRED, ""))]
+    # Not `\|`: in code, the site's Markdown shows the backslash as well.
+    named = f"<code>{html.escape(name).replace('|', '&#124;')}</code>" if "|" in name else f"`{name}`"
+    cells = [named, meaning.replace(_REQUIRED, "").replace("|", r"\|")]
     return f"| {cells[0]} | {cells[1]}{' **Required.**' if required else ''} |\n"
 
 

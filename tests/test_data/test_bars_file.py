@@ -184,6 +184,15 @@ def test_a_csv_file(path: Path) -> None:
     assert problem_of(path).startswith("the file is not a complete Parquet file; write the bars as Parquet")
 
 
+def test_an_export_in_place_of_parquet_is_told_how_to_be_imported(tmp_path: Path) -> None:
+    export = tmp_path / "XAUUSD_M15.csv"
+    export.write_text("Date,Open,High,Low,Close\n2020.01.01,1,1,1,1\n")
+    with pytest.raises(
+        DataError, match=r"not a complete Parquet file; make one of it by `agv2 data import .*M15\.csv --out"
+    ):
+        read_bars(export)
+
+
 def test_a_file_cut_off_on_its_way(path: Path) -> None:
     content = written(rows(), path).read_bytes()
     path.write_bytes(content[: len(content) // 2])

@@ -73,6 +73,8 @@ def test_an_extra_file_is_refused_by_name(copied: Path) -> None:
 def test_a_directory_that_is_none_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BundleError, match="no bundle here"):
         ModelBundle.load(tmp_path / "nowhere")
+    with pytest.raises(BundleError, match="RUN/bundle"):  # the run's directory, in place of its bundle
+        ModelBundle.load(tmp_path)
 
 
 def test_another_schema_is_refused(copied: Path) -> None:

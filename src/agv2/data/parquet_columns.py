@@ -16,6 +16,8 @@ __all__ = ["frame_of_columns", "moment_text", "read_columns"]
 
 _PRICES = ("open", "high", "low", "close")
 _OPTIONAL = ("volume", "spread")
+_EXPORTS = (".csv", ".tsv", ".txt", ".zip", ".gz", ".bi5")
+"""What a newcomer hands over in place of Parquet, and `agv2 data import` reads."""
 _NS_PER_UNIT = {"ms": 1_000_000, "us": 1_000, "ns": 1}
 _EARLIEST_NS = 0
 _LATEST_NS = 7_258_118_400_000_000_000  # 2200-01-01
@@ -60,6 +62,8 @@ def _frame(path: Path, content: bytes) -> pl.DataFrame:
     # Looked at here, because the reader's own words on a foreign file are of no use to a person.
     if len(content) < 12 or content[:4] != b"PAR1" or content[-4:] != b"PAR1":
         found = "empty" if not content else "not a complete Parquet file"
+        if content and path.suffix.lower() in _EXPORTS:
+            remedy = f"make one of it by `agv2 data import {path} --out FILE.parquet`"
         raise DataError(f"{path}: the file is {found}; {remedy}")
     try:
         known = pl.read_parquet_schema(io.BytesIO(content))

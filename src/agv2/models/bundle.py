@@ -103,8 +103,10 @@ class ModelBundle:
         Raises:
             BundleError: a file is missing, altered or not listed, or the bundle is of another schema; names the file.
         """
-        if not directory.is_dir():
-            raise BundleError(f"{directory}: there is no bundle here")
+        if not (directory / MANIFEST).is_file():
+            raise BundleError(
+                f"{directory}: there is no bundle here (no {MANIFEST}); `agv2 run` leaves one in RUN/bundle"
+            )
         manifest_path = directory / MANIFEST
         try:
             text = manifest_path.read_bytes()

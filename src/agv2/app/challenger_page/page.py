@@ -73,7 +73,7 @@ def _equity(report: ChallengerReport) -> CurvePanel | None:
         Tick(100.0 * float(stamps[int(tick.value)] - first) / width, tick.text)
         for tick in time_ticks(stamps, at_most=6)
     ]
-    return curve_panel("Gain since the first bar held out", lines, 1.0, steps=ticks)
+    return curve_panel("Gain since the first bar held out", lines, 1.0, steps=ticks, fractions=True)
 
 
 def _looks(report: ChallengerReport) -> CurvePanel | None:

@@ -109,7 +109,7 @@ def _equity(report: PolicyReport) -> CurvePanel | None:
         Tick(100.0 * float(stamps[int(tick.value)] - first) / width, tick.text)
         for tick in time_ticks(stamps, at_most=6)
     ]
-    return curve_panel("Gain since the first test bar", lines, 1.0, steps=ticks)
+    return curve_panel("Gain since the first test bar", lines, 1.0, steps=ticks, fractions=True)
 
 
 def _looks(seeds: Sequence[TrainedSeed]) -> CurvePanel | None:

@@ -53,6 +53,8 @@ def curve_panel(
     last: float,
     kept: Sequence[float] = (),
     steps: Sequence[Tick] | None = None,
+    *,
+    fractions: bool = False,
 ) -> CurvePanel | None:
     """The lines on one scale; None where no line has two points.
 
@@ -62,6 +64,7 @@ def curve_panel(
         last: what the right edge stands for, > 0.
         kept: places across to be marked.
         steps: ticks across, per cent of the width; None: round numbers of `across`.
+        fractions: values are fractions, to be read as per cent.
     """
     drawn = [line for line in lines if len(line.values) > 1]
     if not drawn:
@@ -81,6 +84,9 @@ def curve_panel(
         title=title,
         curves=tuple(curves),
         kept=tuple(100.0 * place / last for place in kept),
-        ticks=tuple(Tick(100.0 * (high - mark) / (high - low), f"{mark:g}") for mark in value_ticks(low, high, 4)),
+        ticks=tuple(
+            Tick(100.0 * (high - mark) / (high - low), f"{100.0 * mark:.6g}\u202f%" if fractions else f"{mark:g}")
+            for mark in value_ticks(low, high, 4)
+        ),
         steps=tuple(steps),
     )
