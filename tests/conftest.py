@@ -11,6 +11,7 @@ import structlog
 pytest_plugins = [
     "pytester",
     "tests.browsers",
+    "tests.clock_tellers",
     "tests.mlflow_stores",
     "tests.receivers",
     "tests.redis_server",

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -122,6 +123,61 @@ def test_what_answers_first_loads_nothing_heavy() -> None:
     program = f"import sys; import agv2.app.serving; print([name for name in {HEAVY} if name in sys.modules])"
     printed = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
     assert printed.strip() == "[]"
+
+
+ANSWERED_FIRST = """
+import sys, threading, time, urllib.error, urllib.request
+
+HEAVY, answered = {heavy!r}, []
+
+class Gate:
+    # What is imported before `/health` has been answered; the import that comes first waits for that.
+    def find_spec(self, name, path=None, target=None):
+        if name in HEAVY and threading.current_thread().name == "loading":
+            assert done.wait(60.0), "/health was not answered while the models load"
+        return None
+
+done = threading.Event()
+sys.meta_path.insert(0, Gate())
+
+def ask():
+    while not done.is_set():
+        try:
+            with urllib.request.urlopen("http://127.0.0.1:{port}/health", timeout=30.0) as answer:
+                answered.append((answer.status, [name for name in HEAVY if name in sys.modules]))
+            done.set()
+        except urllib.error.URLError:
+            time.sleep(0.02)
+    print(answered[0], flush=True)
+    sys.stdout.close()
+
+threading.Thread(target=ask, daemon=True).start()
+from agv2.app.cli.main import main
+main({words!r})
+"""
+
+
+def test_health_answers_before_anything_heavy_is_imported(untrained_bundle: Path, tmp_path: Path) -> None:
+    """Whatever loads waits until `/health` has been answered: were it needed for the answer, none would come."""
+    TokenStore(tmp_path / "deploy" / "tokens.json", SystemClock()).issue(Role.OPERATOR)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    words = ["serve", "--bundle", str(untrained_bundle), "--port", str(port)]
+    environment = {name: value for name, value in os.environ.items() if name != "REDIS_URL"}
+    program = ANSWERED_FIRST.format(heavy=HEAVY, port=port, words=words)
+    service = subprocess.Popen(
+        [sys.executable, "-c", program],
+        env=environment | {"AGV2_HOME": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    try:
+        assert service.stdout is not None
+        assert service.stdout.readline().strip() == "(200, [])"
+    finally:
+        service.kill()
+        service.communicate()
 
 
 def refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 
 from agv2.app.settings import load_settings
@@ -17,6 +18,7 @@ from agv2.core.errors import StateError
 from agv2.decision.decider import Decision
 from agv2.deploy.api.access import OPEN_PATHS
 from agv2.deploy.audit_chain import read_records, verify_chain
+from agv2.deploy.audit_table import export_audit
 from agv2.deploy.model_loader import load_decider
 from agv2.deploy.state_store import LeaseHeldError
 from agv2.risk.limits import fresh_risk_state
@@ -416,6 +418,31 @@ def test_every_decision_is_followed_by_its_attribution(serve: Serve, told_bars: 
     shown = served.ask("GET", "/v1/decisions").json()
     assert shown["decisions"][0]["attribution"]["of"] == said["record"]["number"]
     assert shown["head"]["number"] == said["record"]["number"] + 1
+
+
+def test_attributions_are_shown_after_a_restart_and_are_in_the_table(
+    serve: Serve, told_bars: ToldBars, tmp_path: Path
+) -> None:
+    first = serve()
+    for stop in (2_900, 2_901):
+        first.ask("POST", "/v1/decide", json=told_bars.question(stop))
+    serve.stop(first)  # type: ignore[attr-defined]  # it finishes what waits to be explained
+    attributions = [each for each in audited(first) if each["kind"] == "attribution"]
+    assert len(attributions) == 2
+
+    second = serve("attribution.enabled=false")
+    shown = second.ask("GET", "/v1/decisions").json()["decisions"]
+    assert [each["attribution"]["of"] for each in shown] == [each["number"] for each in shown]
+    for one, other in zip(reversed(shown), attributions, strict=True):
+        assert one["attribution"]["by_family"] == other["by_family"]
+        assert one["attribution"]["log_odds"] == other["log_odds"]
+
+    serve.stop(second)  # type: ignore[attr-defined]
+    export_audit(second.service.parts.audit, tmp_path / "audit.parquet")
+    table = pl.read_parquet(tmp_path / "audit.parquet").filter(pl.col("kind") == "attribution")
+    assert table["of"].to_list() == [each["number"] for each in reversed(shown)]
+    bodies = [json.loads(body) for body in table["body"]]
+    assert [each["by_family"] for each in bodies] == [each["by_family"] for each in attributions]
 
 
 def test_decisions_are_shown_after_a_restart_the_newest_first(serve: Serve, told_bars: ToldBars) -> None:

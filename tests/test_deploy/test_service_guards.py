@@ -17,8 +17,9 @@ from agv2.models.live_reference import LiveReference
 from agv2.utils.clock import ReplayClock
 from agv2.utils.config import parse_override
 from agv2.utils.environment import Environment
+from tests.clock_tellers import Teller
 from tests.receivers import Receiver
-from tests.test_deploy.conftest import Serve, Served
+from tests.test_deploy.conftest import NOON_NS, Serve, Served
 from tests.untrained_bundles import ToldBars
 
 HOUR_NS = 3_600_000_000_000
@@ -56,14 +57,16 @@ def guarded(serve: Serve, usual: LiveReference, tmp_path: Path, monkeypatch: pyt
     known = [usual]
     monkeypatch.setattr(ModelBundle, "reference", lambda _: known[0])
 
-    def start(*settings: str, only: str = "", **keys: Any) -> Served:
+    def start(*settings: str, only: str = "", deploy: tuple[str, ...] = (), **keys: Any) -> Served:
         known[0] = LiveReference(
             features=usual.features if only == "features" else {}, entropy=usual.entropy if only == "entropy" else {}
         )
         overrides = [parse_override(each) for each in ("guards.heartbeat.beat_s=0.05", *settings)]
         environment = Environment(agv2_home=tmp_path, **keys)
         return serve(
-            "lease_s=1", watch=lambda service, engine: open_watch(service, engine, environment, None, overrides)
+            "lease_s=1",
+            *deploy,
+            watch=lambda service, engine: open_watch(service, engine, environment, None, overrides),
         )
 
     return start
@@ -176,6 +179,19 @@ def test_a_caller_that_falls_silent_stops_it_in_open_hours(
     decide(served, told_bars, FIRST)
     wait_for(lambda: tripped(served) == ["stale_feed"])
     assert served.ask("GET", "/v1/state").json()["kill"]["actor"] == "guard stale_feed"
+
+
+def test_a_clock_unlike_the_one_it_is_told_to_ask_stops_it(
+    guarded: Guarded, told_bars: ToldBars, teller: Teller
+) -> None:
+    teller.tell(NOON_NS // 10**9 - 30)
+    served = guarded("guards.clock.samples=1", deploy=(f"clock_address={teller.address}",))
+    wait_for(lambda: tripped(served) == ["clock_skew"])
+    shown = served.ask("GET", "/v1/guards", "viewer").json()["markets"][0]
+    assert "clock_skew" in shown["on"]
+    assert shown["tripped"][0]["reason"] == "this machine's clock is 29.0 s ahead of the venue's, more than 5 s"
+    assert decide(served, told_bars, FIRST)["killed"]
+    assert measured(served, "clock_skew") == "1.0"
 
 
 def test_it_beats_while_it_is_ready_and_says_goodbye(guarded: Guarded, serve: Serve, tmp_path: Path) -> None:

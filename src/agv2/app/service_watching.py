@@ -16,6 +16,7 @@ from agv2.deploy.pulse import Pulse
 from agv2.deploy.safeguards import Heartbeat
 from agv2.deploy.service import DecisionService
 from agv2.deploy.service_watch import ServiceSwitch, ServiceWatch, StoreMemory, audited
+from agv2.deploy.time_asked import TimeAsked
 from agv2.deploy.watch_sight import WatchSight
 from agv2.deploy.watcher import WatchedMarket
 from agv2.models.live_reference import LiveReference
@@ -59,7 +60,9 @@ def open_watch(
             n_books=len(engine.markets),
         )  # fmt: skip
         hours = OpenHours(calendars.entry(symbol)[0].calendar)
-        off = [*guards.off, "clock_skew: a service asks no venue for the time"]
+        off = [*guards.off]
+        if not service.settings.clock_address:
+            off.append("clock_skew: deploy.clock_address names nobody to ask for the time")
         if problem := hours.problem(service.clock.now_ns()):
             off.append(f"stale_feed: {problem}")
         keeper = GuardKeeper(
@@ -82,9 +85,11 @@ def open_watch(
     def counted(receiver: str, outcome: str) -> None:
         metrics.alerts.labels(receiver, outcome).inc()
 
+    address = service.settings.clock_address
     return ServiceWatch(
         service,
         markets,
+        TimeAsked(address, service.clock).reading if address else None,
         Pulse(heart, name, config.heartbeat.beat_s, service.clock),
         config.heartbeat.beat_s,
         AlertDesk(reached, alerts, counted),

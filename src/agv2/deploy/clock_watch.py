@@ -8,7 +8,10 @@ import numpy as np
 
 from agv2.deploy.verdicts import GuardLevel, GuardVerdict
 
-__all__ = ["ClockReading", "ClockState", "ClockWatch"]
+__all__ = ["CLOCK_EVERY_NS", "ClockReading", "ClockState", "ClockWatch"]
+
+CLOCK_EVERY_NS = 300_000_000_000
+"""Between readings of a venue's clock; `tools/guard_study.py` measures the guard at this rate."""
 
 SKEW = "clock_skew"
 _NS_PER_S = 1_000_000_000

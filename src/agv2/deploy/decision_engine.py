@@ -22,7 +22,7 @@ from agv2.decision.restrained_policy import HeldBack, restrained
 from agv2.deploy.account_switch import Killed
 from agv2.deploy.bar_memory import BarMemory
 from agv2.deploy.messages import AccountIn, BarsIn, BookIn, DecideIn
-from agv2.deploy.model_loader import ServedMarket, load_decider
+from agv2.deploy.model_loader import Look, ServedMarket, load_decider
 from agv2.deploy.onnx_policy import OnnxPolicy
 from agv2.deploy.settings import Runtime
 from agv2.execution.safeguards import BarFacts
@@ -84,7 +84,7 @@ class DecisionEngine:
         self._memories = {
             symbol: BarMemory(symbol, served.timeframe, served.bars_needed) for symbol, served in markets.items()
         }
-        self._last_look: dict[str, tuple[str, MarketView, Float32Array]] = {}
+        self._last_look: dict[str, tuple[str, Look]] = {}
         self._risk: RiskState | None = None
         self._risk_ns = 0  # open time of the bar it was last told of
 
@@ -159,7 +159,7 @@ class DecisionEngine:
             raise DataError(f"symbol is not served; there are {', '.join(self.markets)}")
         memory = self._memories[asked.symbol]
         bars = memory.joined(asked.bars, now_ns)
-        bars_digest, view, window = self._looked(served, bars)
+        bars_digest, (_, window, view) = self._looked(served, bars)
         if not (np.isfinite(view.volatility) and view.volatility > 0.0 and np.isfinite(window).all()):
             raise DataError("these bars have no usable volatility: their prices stand still or leap beyond measure")
         book = _book(asked.book, view.bar.close)
@@ -180,13 +180,13 @@ class DecisionEngine:
         seen = BarFacts(now_ns, view.bar, int(bars.close_ns[-1]), view.feature_row, entropy, risk)
         return self._made(served, asked, view, window, decision, before, seen, book, bars_digest, killed)
 
-    def _looked(self, served: ServedMarket, bars: Bars) -> tuple[str, MarketView, Float32Array]:
+    def _looked(self, served: ServedMarket, bars: Bars) -> tuple[str, Look]:
         """Digest of the bars read, and what they say: the same for every book that asks at this bar."""
         symbol = served.instrument.symbol
         digest = _bars_digest(bars.slice(len(bars) - served.bars_needed, len(bars)))
         last = self._last_look.get(symbol)
         if last is None or last[0] != digest:
-            last = self._last_look[symbol] = (digest, *served.look(bars))
+            last = self._last_look[symbol] = (digest, served.look(bars, None if last is None else last[1]))
         return last
 
     def _observed(self, account_equity: float, day: int, served: ServedMarket) -> RiskState:

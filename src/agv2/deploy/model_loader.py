@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -30,7 +30,17 @@ from agv2.sim.costs import Costs
 from agv2.sim.quoted_spread import believable_spreads
 from agv2.utils.tracing import step
 
-__all__ = ["ServedMarket", "load_decider"]
+__all__ = ["Look", "ServedMarket", "load_decider"]
+
+
+class Look(NamedTuple):
+    """A market at the close of its newest bar."""
+
+    bars: Bars
+    """Those that were read."""
+    window: Float32Array
+    """(window, features) that the encoder read, normalised."""
+    view: MarketView
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,23 +86,31 @@ class ServedMarket:
 
         Known at: the close of the newest bar.
         """
-        return self.look(bars)[0]
+        return self.look(bars).view
 
-    def look(self, bars: Bars) -> tuple[MarketView, Float32Array]:
-        """The same, and what the encoder read for it: (window, features), normalised."""
+    def look(self, bars: Bars, before: Look | None = None) -> Look:
+        """The same, with what it was made from.
+
+        Args:
+            bars: as for `view`.
+            before: an earlier look of this market. Where the newest bar is the only one that it did not read, its
+                window is moved on by a row: a row's bits depend on the bars of its own lookback alone.
+        """
         recent = self._recent(bars)
         with step("features", symbol=self.instrument.symbol):
-            features = compute_features(recent, self.instrument.calendar)
-            window = self.bundle.normalizer.transform(features.values[-self._window :])
+            if before is not None and _is_next(before.bars, recent):
+                features = compute_features(recent.slice(self._window - 1, len(recent)), self.instrument.calendar)
+                window = np.concatenate([before.window[1:], self.bundle.normalizer.transform(features.values[-1:])])
+            else:
+                features = compute_features(recent, self.instrument.calendar)
+                window = self.bundle.normalizer.transform(features.values[-self._window :])
         with step("encoder"):
             said = self.runner.encode(window[np.newaxis], self.asset_class)
-        newest = slice(len(recent) - 1, len(recent))
+        newest = slice(len(features.values) - 1, len(features.values))
         levels = NearLevels(*near_levels(features, newest)[0].item())
         newest_bar = self.read(recent.slice(len(recent) - 2, len(recent)))[-1]
-        return (
-            MarketView(newest_bar, float(features.sigma[-1]), levels, said.rows()[0], features.values[-1].copy()),
-            window,
-        )
+        row = features.values[-1].copy()
+        return Look(recent, window, MarketView(newest_bar, float(features.sigma[-1]), levels, said.rows()[0], row))
 
     def _recent(self, bars: Bars) -> Bars:
         if len(bars) < self.bars_needed:
@@ -105,6 +123,16 @@ class ServedMarket:
     @property
     def _window(self) -> int:
         return int(self.bundle.manifest.encoder["window"])
+
+
+def _is_next(before: Bars, now: Bars) -> bool:
+    """Whether `now` is `before` without its first bar, and one bar more."""
+    if len(before) != len(now) or before.ts_ns[-1] != now.ts_ns[-2]:
+        return False
+    return all(
+        np.array_equal(getattr(before, name)[1:], getattr(now, name)[:-1], equal_nan=name != "ts_ns")
+        for name in ("ts_ns", "open", "high", "low", "close", "volume", "spread")
+    )
 
 
 def load_decider(

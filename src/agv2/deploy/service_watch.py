@@ -1,5 +1,6 @@
 """What halts the decision service by itself, and who is told: guards of each market, a heartbeat, alerts."""
 
+import functools
 import threading
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -13,6 +14,7 @@ from agv2.deploy.alerts.desk import AlertDesk
 from agv2.deploy.alerts.from_audit import alert_of_audit
 from agv2.deploy.alerts.summary_time import SummaryTime
 from agv2.deploy.audit_chain import AuditKind
+from agv2.deploy.clock_watch import ClockReading
 from agv2.deploy.guard_keeper import SwitchLook
 from agv2.deploy.pulse import Pulse
 from agv2.deploy.service import DecisionService
@@ -95,6 +97,7 @@ class ServiceWatch:
     Args:
         service: what is watched.
         markets: by symbol.
+        clock_reading: asks another machine for the time where that is due, and may wait; None: nobody asks.
         pulse: the sign of life.
         beat_s: seconds between looks.
         desk: takes alerts.
@@ -105,12 +108,14 @@ class ServiceWatch:
         self,
         service: DecisionService,
         markets: Mapping[str, WatchedMarket],
+        clock_reading: Callable[[], ClockReading | None] | None,
         pulse: Pulse,
         beat_s: float,
         desk: AlertDesk,
         summary_at: str,
     ) -> None:
         self.markets = markets
+        self._clock_reading = clock_reading
         self._service, self._pulse, self._beat_s, self._desk = service, pulse, beat_s, desk
         self._time = SummaryTime(summary_at, service.clock.now_ns())
         self._source = f"service {service.parts.account}"
@@ -159,14 +164,20 @@ class ServiceWatch:
             market.keeper.settle(self._service.clock.now_ns())
             self._measure(symbol)
 
-    def tick(self) -> None:
-        """Between decisions: silent feeds, what other processes did to the switch, the sign of life, the summary."""
+    def tick(self, reading: ClockReading | None = None) -> None:
+        """Between decisions: silent feeds, what other processes did to the switch, the sign of life, the summary.
+
+        Args:
+            reading: of another machine's clock, where there is a new one.
+        """
         now_ns = self._service.clock.now_ns()
         try:
             self.settle()
             for symbol, market in self.markets.items():
                 if market.hours is not None:
                     market.keeper.between_bars(now_ns, *market.hours.since(self._since_ns, now_ns))
+                if reading is not None:
+                    market.keeper.after_reading(reading, now_ns)
                 market.keeper.save()
                 self._measure(symbol)
         except AGV2Error as error:
@@ -189,9 +200,12 @@ class ServiceWatch:
     def _tick_for_ever(self) -> None:
         while not self._ending.wait(self._beat_s):
             try:
-                self._service.when_idle(self.tick)
+                self._service.when_idle(functools.partial(self.tick, self._asked_time()))
             except RuntimeError:  # closed meanwhile
                 return
+
+    def _asked_time(self) -> ClockReading | None:
+        return None if self._clock_reading is None else self._clock_reading()
 
     def _measure(self, symbol: str) -> None:
         market, metrics = self.markets[symbol], self._service.metrics

@@ -2,8 +2,9 @@
 
 from enum import StrEnum
 from typing import Annotated
+from urllib.parse import urlsplit
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from agv2.core.errors import ConfigError
 from agv2.deploy.alerts.config import AlertsConfig
@@ -44,6 +45,8 @@ class DeploySettings(Config):
     tls_certificate: str
     tls_key: str
     allowed_hosts: tuple[str, ...]
+    clock_address: Annotated[str, Field(pattern=r"^(https?://[^\s?#@]+)?$")]
+    """Of whom to ask for the time; empty: nobody."""
     runtime: Runtime
     max_body_mb: Annotated[float, Field(gt=0.0, le=64.0)]
     max_requests: Annotated[int, Field(ge=2, le=10_000)]
@@ -55,6 +58,14 @@ class DeploySettings(Config):
     approval: _Approval
     attribution: _Attribution
     alerts: AlertsConfig
+
+    @field_validator("clock_address")
+    @classmethod
+    def _is_safe(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
+            raise ValueError("write an https:// address: over plain http, anybody on the way could tell another time")
+        return value
 
     @model_validator(mode="after")
     def _both_or_neither(self) -> "DeploySettings":

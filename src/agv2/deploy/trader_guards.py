@@ -6,7 +6,7 @@ from pathlib import Path
 
 from agv2.backtest.atomic_files import write_atomically
 from agv2.core.errors import DataError
-from agv2.deploy.clock_watch import ClockReading
+from agv2.deploy.clock_watch import CLOCK_EVERY_NS, ClockReading
 from agv2.deploy.guard_keeper import GuardKeeper, SwitchLook
 from agv2.deploy.open_hours import OpenHours
 from agv2.deploy.pulse import Pulse
@@ -16,9 +16,6 @@ from agv2.execution.kill_switch import KillSwitch
 from agv2.execution.safeguards import BarFacts
 
 __all__ = ["FileMemory", "TraderGuards", "TraderSwitch"]
-
-_CLOCK_EVERY_NS = 300_000_000_000
-"""Between readings of the venue's clock; `tools/guard_study.py` measures the guard at this rate."""
 
 
 class FileMemory:
@@ -146,7 +143,7 @@ class TraderGuards:
             if self._hours is not None:
                 keeper.between_bars(now_ns, *self._hours.since(self._since_ns, now_ns))
             if self._venue_now is not None and self._steady_ns() >= self._next_reading_ns:
-                self._next_reading_ns = self._steady_ns() + _CLOCK_EVERY_NS
+                self._next_reading_ns = self._steady_ns() + CLOCK_EVERY_NS
                 keeper.after_reading(ClockReading(now_ns, self._venue_now(), now_ns), now_ns)
         self._pulse.beat()
 

@@ -14,6 +14,7 @@ from agv2.tradelocker.fake.listings import FakeLogin, Listing
 from agv2.tradelocker.fake.server import FakeTradeLocker
 from agv2.utils.clock import Clock, ReplayClock, SystemClock
 from agv2.utils.environment import Environment
+from tests.collectors import Collector
 from tests.factories import some_bars
 
 NS_PER_S = 1_000_000_000
@@ -76,6 +77,26 @@ def test_what_is_no_address_is_not_repeated(uri: str) -> None:
     for finding in (mlflow(uri), check_telemetry(Environment.model_construct(otel_exporter_otlp_endpoint=uri))):
         assert finding.status is Status.FAILED
         assert finding.detail.endswith("is no address")
+
+
+def test_a_collector_is_sent_no_spans_and_its_answer_is_told() -> None:
+    def look(uri: str) -> Finding:
+        return check_telemetry(Environment.model_construct(otel_exporter_otlp_endpoint=uri))
+
+    collector = Collector()
+    where = collector.url.removeprefix("http://")
+    try:
+        well = look(f"http://me:pl4nted@{where}/")
+        assert (well.status, well.detail) == (Status.OK, f"http://{where} takes traces")
+        for status, expected in ((401, Status.WARNING), (404, Status.FAILED)):
+            collector.status = status
+            found = look(collector.url)
+            assert (found.status, str(status) in found.detail) == (expected, True)
+        assert (collector.asked, collector.spans) == (3, [])
+    finally:
+        collector.close()
+    gone = look(collector.url)
+    assert (gone.status, gone.detail) == (Status.FAILED, f"http://{where} does not answer (ConnectError)")
 
 
 class _Pages(http.server.BaseHTTPRequestHandler):

@@ -30,7 +30,7 @@ CONNECTION_LIMIT_S = 10.0
 VENUE_LIMIT_S = 15.0
 _PATIENCE_S = 3.0
 _VENUE_PATIENCE_S = 12.0
-_PORTS = {"http": 80, "https": 443, "postgresql": 5432, "mysql": 3306, "mssql": 1433, "": 4317}
+_PORTS = {"http": 80, "https": 443, "postgresql": 5432, "mysql": 3306, "mssql": 1433}
 
 
 def check_postgres(environment: Environment) -> Finding:
@@ -68,14 +68,17 @@ def check_mlflow(environment: Environment) -> Finding:
 
 
 def check_telemetry(environment: Environment) -> Finding:
-    """Whether somebody listens at `OTEL_EXPORTER_OTLP_ENDPOINT`."""
+    """Whether a collector at `OTEL_EXPORTER_OTLP_ENDPOINT` takes traces: it is sent none."""
     uri, key = environment.otel_exporter_otlp_endpoint, "OTEL_EXPORTER_OTLP_ENDPOINT"
     if uri is None:
         return _absent(key)
-    parts = _parts(uri if "://" in uri else f"//{uri}")
-    if parts is None or not parts.hostname:
+    parts = _parts(uri)
+    if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
         return Finding(Status.FAILED, f"{key} is no address", "write http://HOST:4318")
-    return _listening(parts, key)
+    if importlib.util.find_spec("opentelemetry") is None:
+        remedy = f"python bootstrap.py install --with otlp, or unset {key}"
+        return Finding(Status.FAILED, f"{key} is set, but its exporter is not installed", remedy)
+    return _takes_traces(uri, parts)
 
 
 def check_venue(environment: Environment, clock: Clock, rng: np.random.Generator, most_skew_s: float) -> Finding:
@@ -108,6 +111,29 @@ def check_venue(environment: Environment, clock: Clock, rng: np.random.Generator
     side = "ahead of" if skew_s > 0.0 else "behind"
     detail = f"{text}, but this clock is {abs(skew_s):,.1f} s {side} the venue's, more than {most_skew_s:g} s"
     return Finding(Status.FAILED, detail, "let the system keep the clock (Linux: timedatectl set-ntp true)")
+
+
+def _takes_traces(uri: str, parts: SplitResult) -> Finding:
+    import httpx
+
+    shown = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}".rstrip("/")
+    remedy = "start the collector, name its port for HTTP (4318), or unset OTEL_EXPORTER_OTLP_ENDPOINT to work without"
+    try:
+        answer = httpx.post(
+            f"{uri.rstrip('/')}/v1/traces",
+            content=b"",  # an export of no spans
+            headers={"Content-Type": "application/x-protobuf"},
+            timeout=_PATIENCE_S,
+            trust_env=parts.scheme == "https",
+        )
+    except httpx.HTTPError as error:  # its name only: the text may quote a header
+        return Finding(Status.FAILED, f"{shown} does not answer ({type(error).__name__})", remedy)
+    if answer.status_code == httpx.codes.OK:
+        return Finding(Status.OK, f"{shown} takes traces")
+    if answer.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
+        detail = f"{shown} wants to know who asks ({answer.status_code}); OTEL_EXPORTER_OTLP_HEADERS is not tried here"
+        return Finding(Status.WARNING, detail)
+    return Finding(Status.FAILED, f"{shown} answers {answer.status_code} when sent no spans", remedy)
 
 
 def _healthy(uri: str, parts: SplitResult) -> Finding:
