@@ -33,14 +33,18 @@ def flatten(
     """Close what is held and open nothing more, in any trader of this machine or in one, until agv2 rearm.
 
     A running trader does it; where none runs, what is held at a venue is closed here, and the next start does the rest.
+    Exit code 1 says that something may still be held at a venue: try again.
 
     Example: agv2 flatten --reason 'enough for today'
     """
     from agv2.app.trading.flatten import flatten_journal
 
-    for switch in _switches(journal):
-        state = switch.throw(reason, person(), flatten=True)
-        typer.echo(f"{state.journal or switch.path}: {flatten_journal(state.journal, wait_s)}")
+    thrown = [switch.throw(reason, person(), flatten=True) for switch in _switches(journal)]
+    came = [(state.journal, flatten_journal(state.journal, wait_s)) for state in thrown]
+    for location, each in came:
+        typer.echo(f"{location}: {each.words}")
+    if not all(each.is_done for _, each in came):
+        raise typer.Exit(1)
 
 
 def rearm(
