@@ -1,5 +1,6 @@
 """`agv2 kill`, `agv2 flatten` and `agv2 rearm`: stop trading from anywhere, and let it go on."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -72,11 +73,17 @@ def _switches(journal: str | None) -> "list[KillSwitch]":
     from agv2.core.errors import ConfigError
     from agv2.utils.clock import SystemClock
     from agv2.utils.environment import load_environment
+    from agv2.utils.logging_config import hide_secrets
 
     environment, clock = load_environment(), SystemClock()
-    if journal is not None:
-        return [kill_switch(environment, journal, clock)]
     found = kill_switches(environment, clock)
+    if journal is not None:
+        switch = kill_switch(environment, journal, clock)
+        is_there = switch.path.exists() or "://" in journal or Path(journal).exists()
+        if not is_there:  # a slip of the pen must not look like a halt
+            known = ", ".join(each.state().journal or each.path.name for each in found) or "none"
+            raise ConfigError(f"--journal {hide_secrets(journal)}: no trader ever wrote it; there are: {known}")
+        return [switch]
     if not found:
         raise ConfigError(f"no trader has ever run under {environment.home}; name one with --journal FILE")
     return found
