@@ -8,7 +8,7 @@ from agv2.core.errors import VenueError
 from agv2.core.orders import NO_ORDER, Order
 from agv2.decision.planner import Plan
 from agv2.execution.broker_messages import BrokerFill, BrokerPosition
-from agv2.execution.desk import DeskView
+from agv2.execution.desk import DeskView, Flattened
 from agv2.execution.execution_reports import ExecutionSettings, Pursuit, ReconcileReport, Target
 from agv2.execution.journal import JournalReader
 from agv2.execution.journal_records import FillSeen
@@ -110,24 +110,26 @@ class BrokerDesk:
         return f"{report.outcome}: {report.reason}" if report.reason else str(report.outcome)
 
     async def is_carried_out(self, plan: Plan) -> bool:
-        """Whether an order decided at the same bar was sent."""
+        """Whether an order decided at the same bar was sent, or may have been."""
+        may_show_late = self._kernel_book is None  # what was searched for in vain at a venue may be there all the same
         return any(
             track.decided_ns == plan.order.decided_ns and track.symbol == self._symbol
-            and track.state not in (OrderState.INTENDED, OrderState.ABSENT)
+            and (track.state not in (OrderState.INTENDED, OrderState.ABSENT) or (track.is_given_up and may_show_late))
             for track in self._executor.ledger.tracks.values()
         )  # fmt: skip
 
-    async def flatten(self) -> str:
+    async def flatten(self) -> Flattened:
         """Close what is held and withdraw what is pending."""
         try:
             report = await self._executor.flatten(self._symbol)
         except VenueError as error:
-            return f"the venue cannot be reached: {error}; trying again"
-        self._noted(report, self._equity)
-        left = [position for position in report.ours if position.symbol == self._symbol]
-        if not left:
-            return "flat"
-        return "ordered, fills at the next bar" if self._kernel_book is not None else "ordered, not gone yet"
+            return Flattened(False, f"the venue cannot be reached: {error}")
+        doubt = self._noted(report, self._equity)
+        if any(position.symbol == self._symbol for position in report.ours):
+            if self._kernel_book is not None:
+                return Flattened(True, "ordered, fills at the next bar")
+            return Flattened(False, "ordered, not gone yet")
+        return Flattened(not doubt, doubt or "flat")
 
     async def kill(self, reason: str, by: str) -> None:
         """Open nothing until `rearm`."""

@@ -9,7 +9,7 @@ from agv2.decision.planner import Plan
 from agv2.execution.broker_messages import BrokerFill
 from agv2.risk.position_sizer import AccountView
 
-__all__ = ["Desk", "DeskView"]
+__all__ = ["Desk", "DeskView", "Flattened"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +22,15 @@ class DeskView:
     """New since the last view, oldest first."""
     doubt: str = ""
     """Why nothing may be opened: an order whose fate is unknown, a venue that does not answer; empty for none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Flattened:
+    """What came of closing all that is held."""
+
+    is_done: bool
+    """Nothing is left to send: flat, or a simulated venue fills what was ordered at its next bar."""
+    words: str
 
 
 class Desk(Protocol):
@@ -64,8 +73,8 @@ class Desk(Protocol):
         """Whether the order of `plan`, decided before a restart, was sent or there was none."""
         ...
 
-    async def flatten(self) -> str:
-        """Close what is held and withdraw what is pending; returns what came of it."""
+    async def flatten(self) -> Flattened:
+        """Close what is held and withdraw what is pending; called again until it is done."""
         ...
 
     async def kill(self, reason: str, by: str) -> None:

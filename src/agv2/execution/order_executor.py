@@ -119,9 +119,11 @@ class OrderExecutor:
     async def _reconcile(self) -> ReconcileReport:
         self._search.take_over()
         state = await self._broker.state()
-        looked = await self._adopt_what_turned_up(state)
+        wrong: list[InvariantError] = []  # told once what is held has been protected
+        looked = await self._adopt_what_turned_up(state, wrong)
         for track in self._ledger.unsettled():
-            looked = (await self._search.look(track.intent_id, state)).kind is IntentKind.OPEN or looked
+            looked = track.kind is IntentKind.OPEN or looked
+            await self._look(track.intent_id, state, wrong)
         if looked:
             state = await self._broker.state()  # what was looked for may have opened a position since
         changed = self._note_positions(state)
@@ -130,6 +132,8 @@ class OrderExecutor:
         for position in self._ours(state):
             if position.position_id not in closed:
                 await self._keep_protected(position, repaired, closed)
+        if wrong:
+            raise wrong[0]
         new_fills = await self._take_fills(changed or bool(repaired or closed))
         self._has_reconciled = True
         state = await self._broker.state() if repaired or closed else state
@@ -143,14 +147,20 @@ class OrderExecutor:
             killed=self.is_killed,
         )
 
-    async def _adopt_what_turned_up(self, state: BrokerState) -> bool:
+    async def _look(self, intent_id: str, state: BrokerState | None, wrong: list[InvariantError]) -> None:
+        try:
+            await self._search.look(intent_id, state)
+        except InvariantError as error:
+            wrong.append(error)
+
+    async def _adopt_what_turned_up(self, state: BrokerState, wrong: list[InvariantError]) -> bool:
         """Orders that we had given up, or that were refused, and that the venue shows after all; whether any."""
         names = {each.strategy_id for each in state.positions} | {each.strategy_id for each in state.orders}
         found = False
         for name in sorted(name for name in names if name is not None):
             track = self._ledger.tracks.get(name)
             if track is not None and track.state in _GIVEN_UP:
-                await self._search.look(name)
+                await self._look(name, None, wrong)
                 found = True
             elif track is None and self._ledger.carries_our_mark(name) and not self.is_killed:
                 reason = f"the venue shows {name}, which carries this journal's mark, and the journal does not know it"
@@ -399,6 +409,11 @@ class OrderExecutor:
         if abs(wanted) - abs(held) <= dust:
             await self._reconcile()
             return PursuitReport(Pursuit.REACHED)
+        if wanted * target.counted_from > 0.0 and abs(held) < abs(target.counted_from) - dust:
+            # What the decision built on was left meanwhile, by its stop or by hand: it never ordered all of it anew.
+            return PursuitReport(
+                Pursuit.SKIPPED, f"decided on {target.counted_from:g} units, the venue now shows {held:g}"
+            )
         return await self._open_hedged(target, wanted - held)
 
     async def _open_hedged(self, target: Target, missing: float) -> PursuitReport:

@@ -92,7 +92,7 @@ class OrderSearch:
             InvariantError: as for `look`.
         """
         settings = self._settings
-        started_ns = self._clock.now_ns()
+        started_ns, slept_s = self._clock.now_ns(), 0.0
         while True:
             track = await self.look(intent_id)
             if track.is_settled:
@@ -100,9 +100,11 @@ class OrderSearch:
             limit_s = settings.settle_s if patience_s is None else patience_s
             if track.state.is_doubtful:
                 limit_s = settings.settle_s + 2.0 * settings.search_s
-            if self._clock.now_ns() - started_ns >= limit_s * _NS_PER_S:
+            # A clock that was put back would have us wait here, and nobody look after the rest.
+            if max((self._clock.now_ns() - started_ns) / _NS_PER_S, slept_s) >= limit_s:
                 return track
             await self._sleep(settings.poll_s)
+            slept_s += settings.poll_s
 
     async def _look_for_open(self, track: OrderTrack) -> None:
         sighting = await self._broker.find(track.intent_id, track.intended_ns)
@@ -129,8 +131,10 @@ class OrderSearch:
         """One look in vain: an accepted order comes into doubt, one in doubt is given up in the end."""
         if track.is_settled:
             return
-        looks = self._empty_looks.setdefault(track.intent_id, [])
-        looks.append(self._clock.now_ns())
+        looks, now_ns = self._empty_looks.setdefault(track.intent_id, []), self._clock.now_ns()
+        if looks and now_ns < looks[-1]:  # the clock was put back: what was measured is worth nothing
+            looks.clear()
+        looks.append(now_ns)
         spent_s = (looks[-1] - looks[0]) / _NS_PER_S
         if track.state is OrderState.UNKNOWN:
             if spent_s >= self._settings.search_s and len(looks) >= self._settings.fewest_looks:

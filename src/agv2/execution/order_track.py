@@ -52,6 +52,8 @@ class OrderTrack:
     filled_units: float = 0.0
     average_price: float | None = None
     venue_order_id: str | None = None
+    is_given_up: bool = False
+    """It was sent, perhaps, and searched for in vain: whoever sends it again may have it twice."""
     moved_ns: int = 0
     """When `state` was last entered."""
     trace: str = ""
@@ -69,7 +71,8 @@ class OrderTrack:
             InvariantError: the event cannot happen in this state.
         """
         state = next_state(self.state, event)
-        return dataclasses.replace(self, state=state, moved_ns=now_ns, **known)  # type: ignore[arg-type]  # its own fields
+        given_up = event is OrderEvent.GIVE_UP
+        return dataclasses.replace(self, state=state, moved_ns=now_ns, is_given_up=given_up, **known)  # type: ignore[arg-type]  # its own fields
 
     def event_of(self, seen: BrokerOrder) -> OrderEvent | None:
         """What it means that the venue shows `seen` under this identity; None where it is no news.

@@ -30,6 +30,7 @@ from agv2.execution.safeguards import BarFacts
 from agv2.execution.trader_bars import joined_bars, next_bars
 from agv2.execution.trader_memory import TraderMemory, remember
 from agv2.execution.trader_parts import Model, TraderParts, TraderRules
+from agv2.execution.trader_patience import Patience, lasting_bars
 from agv2.execution.trader_status import MadeDecision, TraderStatus
 from agv2.risk.config import RiskParams
 from agv2.risk.limits import RiskState, fresh_risk_state, is_halted, observe_equity
@@ -40,6 +41,7 @@ from agv2.utils.tracing import here, span, step
 __all__ = ["Trader"]
 
 _NS = 1_000_000_000
+_TRIES_BEFORE_THE_END = 10
 
 
 class Trader:
@@ -66,7 +68,7 @@ class Trader:
         self._stop_reason = ""
         self._decided_once = False
         self._halts = Halts(parts.switch, parts.desk, self._memory.halted_ns)
-        self._flattened = 0
+        self._flattening = Patience(rules.poll_s)
         self.status = TraderStatus(rules.mode, rules.symbol, rules.timeframe.name, parts.desk.name)
 
     def stop(self, reason: str) -> None:
@@ -92,7 +94,7 @@ class Trader:
             await self._finish_last_decision()
             reason = await self._follow()
             if self._rules.flatten_on_stop and self._stopping.is_set():
-                self._note("info", f"stopping: {await self._flatten_now()}")
+                await self._flatten_before_the_end()
         except (AGV2Error, OSError) as error:
             if isinstance(error, InvariantError):  # we are wrong: nothing more is opened until a person has looked
                 parts.switch.throw(str(error), "agv2")
@@ -116,7 +118,7 @@ class Trader:
     # ------------------------------------------------------------------------------------------- the loop
 
     async def _follow(self) -> str:
-        feed = self._parts.feed.bars()
+        feed = lasting_bars(self._parts.feed, lambda why: self._note("alarm", why), self._rules.poll_s)
         stopping = asyncio.create_task(self._stopping.wait())
         coming: asyncio.Task[Bars] | None = None
         since_s = asyncio.get_running_loop().time()
@@ -174,9 +176,8 @@ class Trader:
         if self._parts.model is None:
             status.restraint = "no model: what is held is protected"
         state = status.switch
-        if state.is_thrown and state.flattens and state.number != self._flattened:
-            self._flattened = state.number
-            self._note("alarm", f"flatten: {await self._flatten_now()}")
+        if state.is_thrown and state.flattens:
+            await self._flatten_for(state.number)
         self._measure_feed()
         self._parts.tell(status, "tick")
 
@@ -199,6 +200,9 @@ class Trader:
                 if moved:
                     self._note("warning", f"stop not moved: {moved}")
         self._observe_risk(bar, seen, params)
+        if self._risk is None:  # nobody knows what the account is worth, and never knew
+            parts.tell(status, "bar")
+            return
         self._count_bar(bar, before, seen, model.costs)
         self._book, status.book, status.bar, status.params = book, book, bar, params
         status.n_bars += 1
@@ -317,8 +321,8 @@ class Trader:
         """The limits after the bar; a daily loss or the drawdown breaker throws the kill switch: a person re-arms."""
         equity = seen.account.equity
         before = self._risk
-        if seen.doubt and equity <= 0.0 and before is not None:
-            return  # the venue was not read since the start: unknown money is no loss
+        if seen.doubt and equity <= 0.0:
+            return  # the venue was not read since the start: unknown money is no loss, and no beginning
         if before is None:
             self._risk = fresh_risk_state(equity, bar.day)
         else:
@@ -389,8 +393,21 @@ class Trader:
                 outcome = await self._parts.desk.carry_out(made.plan)
                 self._note("info", f"the order of the last decision was not sent before the restart: {outcome}")
 
-    async def _flatten_now(self) -> str:
-        return await self._parts.desk.flatten()
+    async def _flatten_for(self, number: int) -> None:
+        """Obey the switch's change `number`: try, at growing pauses, until nothing is left."""
+        if self._flattening.is_due(number):
+            came = await self._parts.desk.flatten()
+            if self._flattening.tried(came.is_done, came.words):
+                self._note("alarm", f"flatten: {came.words}")
+
+    async def _flatten_before_the_end(self) -> None:
+        came = await self._parts.desk.flatten()
+        for _ in range(_TRIES_BEFORE_THE_END - 1):
+            if came.is_done:
+                break
+            await asyncio.sleep(self._rules.poll_s)
+            came = await self._parts.desk.flatten()
+        self._note("info" if came.is_done else "alarm", f"stopping: {came.words}")
 
     def _count_bar(self, bar: Bar, before: Account | None, seen: DeskView, costs: Costs) -> None:
         equity = seen.account.equity

@@ -9,6 +9,7 @@ import pytest
 from agv2.app.trading.account_share import AccountShare
 from agv2.execution.journal import JournalReader
 from agv2.execution.journal_records import DecisionMade, Noted, Started, Stopped
+from agv2.tradelocker.fake.faults import FaultKind, FaultRule
 from agv2.tradelocker.fake.listings import FakeLogin, Listing
 from agv2.tradelocker.fake.server import FakeTradeLocker
 from agv2.utils.clock import ReplayClock
@@ -33,7 +34,11 @@ def fake(told_bars: ToldBars, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_without_the_gate_nothing_is_sent_and_with_a_reason_a_tenth_is_protected_and_closed(
-    fake: FakeTradeLocker, untrained_bundle: Path, told_bars: ToldBars, capsys: pytest.CaptureFixture[str]
+    fake: FakeTradeLocker,
+    untrained_bundle: Path,
+    told_bars: ToldBars,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     agv2 = partial(called, capsys)
     words = ("live", "--bundle", untrained_bundle, "--journal", "live.sqlite", "--once", "--clock", "venue", "--plain")
@@ -58,7 +63,17 @@ def test_without_the_gate_nothing_is_sent_and_with_a_reason_a_tenth_is_protected
     assert all(start.settings["permit"] for start in starts)
     assert {record.size_share for record in records if isinstance(record, DecisionMade)} == {0.1}
 
-    closed = agv2("flatten", "--journal", "live.sqlite", "--reason", "enough", "--wait", "0")
+    flatten = ("flatten", "--journal", "live.sqlite", "--reason", "enough", "--wait", "0")
+    monkeypatch.setenv("TL_ACC_NUM", "2")
+    elsewhere = agv2(*flatten)
+    assert elsewhere.code == 1, "another account holds nothing: that is not flat"
+    assert "the journal is of TREND in TradeLocker FAKE 812345" in elsewhere.out
+    monkeypatch.setenv("TL_ACC_NUM", "1")
+    fake.faults.add(FaultRule(FaultKind.TOKEN_EXPIRED, method="DELETE", path="/trade/positions/*"))
+    not_yet = agv2(*flatten)
+    assert (not_yet.code, "not gone yet" in not_yet.out) == (1, True), not_yet.out
+    assert len(fake.open_positions()) == 1
+    closed = agv2(*flatten)
     assert closed.code == 0, closed.err
     assert fake.open_positions() == []
     assert fake.check() == []

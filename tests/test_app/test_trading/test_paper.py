@@ -182,15 +182,20 @@ def test_paper_orders_go_to_play_money_only(agv2: Command, finished_run: Path, m
     assert "TL_ENVIRONMENT is live.tradelocker.com; real accounts are what agv2 live is for" in err
 
 
-def test_a_journal_of_another_account_is_refused(
+def test_a_journal_of_another_account_or_symbol_is_refused(
     agv2: Command, finished_run: Path, market_files: dict[str, Path]
 ) -> None:
     agv2(*paper_words(finished_run, market_files, n_bars=2))
-    with open_journal("paper.sqlite", "elsewhere", SystemClock()) as journal:
-        journal.append(replace(journalled(Started)[-1], broker="demo.tradelocker.com 7"))
-    code, _, err = agv2(*paper_words(finished_run, market_files, n_bars=3))
-    assert code == 1
-    assert "the journal is of demo.tradelocker.com 7, this start would trade simulated: name another journal" in err
+    ours = journalled(Started)[-1]
+    for other, theirs in (
+        (replace(ours, broker="demo.tradelocker.com 7"), "TREND in demo.tradelocker.com 7"),
+        (replace(ours, symbols=("GOLD",)), "GOLD in simulated"),
+    ):
+        with open_journal("paper.sqlite", "elsewhere", SystemClock()) as journal:
+            journal.append(other)
+        code, _, err = agv2(*paper_words(finished_run, market_files, n_bars=3))
+        assert code == 1
+        assert f"the journal is of {theirs}, this would be TREND in simulated: name the journal of that" in err
 
 
 def test_replay_of_what_is_not_there_is_one_clear_line(

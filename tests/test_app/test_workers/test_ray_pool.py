@@ -130,7 +130,10 @@ def test_a_task_that_kills_its_worker_again_and_again_is_an_error_with_a_remedy(
     monkeypatch.setattr(ray_pool, "_RETRIES", 0)
     with task_pool(TWO, 100, watcher) as pool:
         pending = pool.begin(Task("deadly", pool_tasks.killed_always, (), ignore))
-        with pytest.raises(ConfigError, match=r"^deadly: the process that did it died 1 times.*go on where it stopped with fewer --workers"):
+        with pytest.raises(
+            ConfigError,
+            match=r"^deadly: the process that did it died 1 times.*go on where it stopped with fewer --workers",
+        ):
             pending.result()
 
 

@@ -1,5 +1,6 @@
 """`agv2 kill`, `agv2 flatten` and `agv2 rearm`: stop trading from anywhere, and let it go on."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -33,14 +34,18 @@ def flatten(
     """Close what is held and open nothing more, in any trader of this machine or in one, until agv2 rearm.
 
     A running trader does it; where none runs, what is held at a venue is closed here, and the next start does the rest.
+    Exit code 1 says that something may still be held at a venue: try again.
 
     Example: agv2 flatten --reason 'enough for today'
     """
     from agv2.app.trading.flatten import flatten_journal
 
-    for switch in _switches(journal):
-        state = switch.throw(reason, person(), flatten=True)
-        typer.echo(f"{state.journal or switch.path}: {flatten_journal(state.journal, wait_s)}")
+    thrown = [switch.throw(reason, person(), flatten=True) for switch in _switches(journal)]
+    came = [(state.journal, flatten_journal(state.journal, wait_s)) for state in thrown]
+    for location, each in came:
+        typer.echo(f"{location}: {each.words}")
+    if not all(each.is_done for _, each in came):
+        raise typer.Exit(1)
 
 
 def rearm(
@@ -68,11 +73,17 @@ def _switches(journal: str | None) -> "list[KillSwitch]":
     from agv2.core.errors import ConfigError
     from agv2.utils.clock import SystemClock
     from agv2.utils.environment import load_environment
+    from agv2.utils.logging_config import hide_secrets
 
     environment, clock = load_environment(), SystemClock()
-    if journal is not None:
-        return [kill_switch(environment, journal, clock)]
     found = kill_switches(environment, clock)
+    if journal is not None:
+        switch = kill_switch(environment, journal, clock)
+        is_there = switch.path.exists() or "://" in journal or Path(journal).exists()
+        if not is_there:  # a slip of the pen must not look like a halt
+            known = ", ".join(each.state().journal or each.path.name for each in found) or "none"
+            raise ConfigError(f"--journal {hide_secrets(journal)}: no trader ever wrote it; there are: {known}")
+        return [switch]
     if not found:
         raise ConfigError(f"no trader has ever run under {environment.home}; name one with --journal FILE")
     return found

@@ -21,7 +21,7 @@ from agv2.execution.simulated_venue import SimulatedState
 from agv2.utils.clock import Clock
 from agv2.utils.environment import Environment
 
-__all__ = ["open_desk"]
+__all__ = ["open_desk", "require_same_account"]
 
 
 async def open_desk(
@@ -51,14 +51,14 @@ async def open_desk(
         stack: closes the connection.
 
     Raises:
-        ConfigError: the journal is of another account.
+        ConfigError: the journal is of another account or symbol.
         VenueError: the venue cannot be reached.
     """
     if request.broker == "venue":
         broker = await stack.enter_async_context(
             open_venue_broker(environment, settings.markets, symbol, clock, request.account)
         )
-        _require_account(journal, broker.name)
+        require_same_account(journal, broker.name, symbol)
         return BrokerDesk(broker, OrderExecutor(broker, journal, clock), journal, symbol, last_book)
     assert model is not None  # a start without one is refused before
     first_price = float(history.close[-1]) if len(history) else 1.0
@@ -68,19 +68,23 @@ async def open_desk(
     if saved is not None and isinstance(saved.record, BrokerSaved):
         state = SimulatedState.of_json(_unpacked(saved.record.state))
     simulated = SimulatedBroker(traded, clock, state=state, save=lambda now: _keep(journal, now))
-    _require_account(journal, simulated.name)
+    require_same_account(journal, simulated.name, symbol)
     executor = OrderExecutor(simulated, journal, clock, AT_SIMULATED_VENUE)
     return BrokerDesk(simulated, executor, journal, symbol, last_book, lambda: simulated.book(symbol))
 
 
-def _require_account(journal: Journal, account: str) -> None:
-    """A journal tells one account's story: orders of another would be looked for where they never were."""
+def require_same_account(journal: Journal, account: str, symbol: str) -> None:
+    """A journal tells one symbol's story in one account: orders of another would be looked for where they never were.
+
+    Raises:
+        ConfigError: it is of another account or symbol.
+    """
     before = journal.newest(Started)
-    if before is not None and isinstance(before.record, Started) and before.record.broker != account:
-        raise ConfigError(
-            f"the journal is of {before.record.broker}, this start would trade {account}: "
-            "name another journal with --journal"
-        )
+    if before is None or not isinstance(before.record, Started):
+        return
+    theirs = f"{', '.join(before.record.symbols)} in {before.record.broker}"
+    if theirs != (ours := f"{symbol} in {account}"):
+        raise ConfigError(f"the journal is of {theirs}, this would be {ours}: name the journal of that with --journal")
 
 
 def _keep(journal: Journal, state: SimulatedState) -> None:
