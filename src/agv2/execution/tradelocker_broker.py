@@ -164,7 +164,8 @@ class TradeLockerBroker:
         """Everything that is open.
 
         Raises:
-            RetryableVenueError: also where a position names a stop that is not among the orders, several times over.
+            RetryableVenueError: also where a position in a traded symbol names a stop that is not among the orders,
+                several times over.
         """
         missing = ""
         for _ in range(_READS_FOR_ONE_PICTURE):
@@ -172,7 +173,8 @@ class TradeLockerBroker:
             # only if the position is.
             positions = await self._client.positions(self._account.account_id)
             orders = {order.order_id: order for order in await self._client.orders(self._account.account_id)}
-            missing = _leg_not_listed(positions, orders)
+            # What somebody else holds in another symbol is none of our business, and may not keep us from protecting.
+            missing = _leg_not_listed([each for each in positions if each.instrument_id in self._symbols], orders)
             if not missing:
                 return BrokerState(
                     positions=tuple([position_view(each, orders, await self._view(each)) for each in positions]),
@@ -300,11 +302,14 @@ class TradeLockerBroker:
         instrument = self._listed.get(row.instrument_id)
         if instrument is None:
             return InstrumentView(f"instrument {row.instrument_id}", Decimal(1))
-        details = await self._details_of(instrument)
         symbol = self._symbols.get(row.instrument_id)
         if symbol is not None:
-            return InstrumentView(symbol, VenueSizes(details, self._traded[symbol][1]).contract_size)
-        return InstrumentView(instrument.name, details.lot_size or Decimal(1))
+            return InstrumentView(symbol, (await self._sizes(symbol)).contract_size)
+        try:
+            lot = (await self._details_of(instrument)).lot_size
+        except (RetryableVenueError, FinalVenueError):
+            lot = None  # units of a symbol that we do not trade are shown, and count nowhere
+        return InstrumentView(instrument.name, lot or Decimal(1))
 
     async def _require_our_contract(self, symbol: str) -> None:
         sizes = await self._sizes(symbol)
