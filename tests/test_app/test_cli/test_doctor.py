@@ -2,6 +2,7 @@ import json
 import os
 import socket
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from agv2.app.scaffold import scaffold
 from agv2.tradelocker.fake.listings import FakeLogin, Listing
 from agv2.tradelocker.fake.server import FakeTradeLocker
 from agv2.utils.clock import SystemClock
+from tests.collectors import Collector
 from tests.factories import some_bars
 
 OURS = ("TL_", "DATABASE_", "REDIS_", "MLFLOW_", "OTEL_", "AGV2_HOME")
@@ -94,8 +96,8 @@ def test_servers_that_answer_are_ok(
     monkeypatch.setenv("DATABASE_URL", postgres_url)
     monkeypatch.setenv("REDIS_URL", redis_url)
     name_login(monkeypatch, venue)
-    with socket.create_server(("127.0.0.1", 0)) as collector:
-        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{collector.getsockname()[1]}")
+    with closing(Collector()) as collector:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
         found = checks(capsys, code=0)
     for name in ("PostgreSQL", "Redis", "OTLP endpoint", "TradeLocker"):
         assert found[name]["status"] == "ok", found[name]

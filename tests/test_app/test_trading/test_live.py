@@ -83,6 +83,7 @@ def test_without_the_gate_nothing_is_sent_and_with_a_reason_a_tenth_is_protected
     assert fake.open_positions() == [], "the switch holds until a person re-arms"
 
 
+@pytest.mark.slow  # half a minute of polls at the venue's pace
 def test_once_waits_no_longer_than_told_for_a_bar_that_does_not_come(
     fake: FakeTradeLocker, untrained_bundle: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
