@@ -75,7 +75,9 @@ def test_it_runs_on_synthetic_bars(notebook: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("notebook", everyday(1), ids=ids)  # the others take longer, and the third and fourth train networks
+@pytest.mark.parametrize(
+    "notebook", everyday(1), ids=ids
+)  # the others take longer, and the third and fourth train networks
 @pytest.mark.usefixtures("jupyter")
 def test_it_runs_on_a_file_of_a_market_that_nobody_described(notebook: Path, tmp_path: Path) -> None:
     bars = synthetic_bars("trend", 4500, 5, timeframe="15m", symbol="COIN")

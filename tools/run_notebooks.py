@@ -44,6 +44,8 @@ def main(arguments: list[str]) -> int:
         print(f"{path.name}: {problem or 'ran'} ({time.perf_counter() - started:.0f} s)", flush=True)
         failed = failed or problem is not None
         if problem is None:
+            if options.out is not None:
+                options.out.mkdir(parents=True, exist_ok=True)
             nbformat.write(notebook, path if options.out is None else options.out / path.name)
     return int(failed)
 
