@@ -1,13 +1,15 @@
 """What training policies found, as values and as `policies.json`."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from agv2.app.market_preparation import PreparedMarket
 from agv2.backtest.metrics import EquityCurve, PerformanceReport
+from agv2.backtest.walk_forward import Fold
 
-__all__ = ["MeasuredBooks", "PolicyReport", "PolicySpan", "TrainedSeed"]
+__all__ = ["MeasuredBooks", "PolicyReport", "PolicySpan", "TrainedSeed", "held_out_spans"]
 
 SCHEMA = 1
 
@@ -24,6 +26,19 @@ class PolicySpan:
     train_until_ns: int
     test_from_ns: int
     last_ns: int
+
+
+def held_out_spans(markets: Sequence[PreparedMarket], folds: Sequence[Fold]) -> tuple[PolicySpan, ...]:
+    """The span of each market whose fold trains and tests."""
+    found = []
+    for market, fold in zip(markets, folds, strict=True):
+        ends = (fold.train_lo, fold.train_hi - 1, fold.test_lo, fold.test_hi - 1)
+        first, until, begin, last = (int(market.bars.ts_ns[bar]) for bar in ends)
+        n_train, n_test = fold.train_hi - fold.train_lo, fold.test_hi - fold.test_lo
+        found.append(
+            PolicySpan(market.bars.symbol, market.bars.timeframe.name, n_train, n_test, first, until, begin, last)
+        )
+    return tuple(found)
 
 
 @dataclass(frozen=True, slots=True)

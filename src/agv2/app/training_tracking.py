@@ -78,12 +78,5 @@ def tracked_training(
         return
     tracked = TrackedTraining(tracker, tell)
     tracked.begin(name, dotted(parameters))
-    ending = "FAILED"
-    try:
+    with tracked.lasting():
         yield tracked
-        ending = "FINISHED"
-    except KeyboardInterrupt:
-        ending = "KILLED"
-        raise
-    finally:
-        tracked.end(ending)

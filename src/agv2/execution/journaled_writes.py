@@ -31,7 +31,7 @@ from agv2.execution.order_states import OrderEvent, next_state
 from agv2.execution.order_track import IntentKind, OrderTrack, event_of_reply
 from agv2.execution.ports import Broker
 from agv2.utils.clock import Clock
-from agv2.utils.tracing import SpanKind, here, span
+from agv2.utils.tracing import SpanKind, span, traceparent
 
 __all__ = ["JournaledWrites"]
 
@@ -94,7 +94,7 @@ class JournaledWrites:
             order_id=order.order_id,
             reason=order.reason,
             decided_ns=order.decided_ns,
-            trace=_place(),
+            trace=traceparent(),
         )
         self._announce(intent)
         submission = Submission(intent.intent_id, symbol, order)
@@ -121,7 +121,7 @@ class JournaledWrites:
             decided_ns=decided_ns,
             position_id=position.position_id,
             units_before=position.units,
-            trace=_place(),
+            trace=traceparent(),
         )
         self._announce(intent)
         close = Close(position.symbol, position.position_id, units, order_id, reason, decided_ns)
@@ -184,12 +184,6 @@ class JournaledWrites:
             position_id=track.position_id,
             remark=remark,
         )
-
-
-def _place() -> str:
-    """Where we are in a trace, for who reads the journal, and for what becomes of the order later."""
-    place = here()
-    return "" if place is None else str(place)
 
 
 def _named(track: OrderTrack, venue_order_id: str) -> OrderTrack:

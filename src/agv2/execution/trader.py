@@ -36,7 +36,7 @@ from agv2.risk.config import RiskParams
 from agv2.risk.limits import RiskState, fresh_risk_state, is_halted, observe_equity
 from agv2.risk.trailing import with_trailed_stop
 from agv2.sim.costs import Costs
-from agv2.utils.tracing import here, span, step
+from agv2.utils.tracing import span, step, traceparent
 
 __all__ = ["Trader"]
 
@@ -290,7 +290,7 @@ class Trader:
             held_back=held_back,
             restraint=self.status.restraint,
             size_share=size_share,
-            trace="" if (place := here()) is None else str(place),
+            trace=traceparent(),
         )
 
     # ------------------------------------------------------------------------------- limits and restraints

@@ -27,6 +27,7 @@ __all__ = [
     "spans_to",
     "step",
     "trace_id",
+    "traceparent",
 ]
 
 Attribute = str | int | float | bool
@@ -175,6 +176,12 @@ def spans_to(tracer: Tracer) -> Iterator[None]:
 def here() -> Place | None:
     """The present place; None where there is neither a span nor a caller who named one."""
     return _here.get()
+
+
+def traceparent() -> str:
+    """The present place as `Place` writes it, for whoever goes on from here later; empty where there is none."""
+    place = _here.get()
+    return "" if place is None else str(place)
 
 
 def trace_id() -> str:

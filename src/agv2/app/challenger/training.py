@@ -18,7 +18,7 @@ from agv2.app.challenger_page.page import challenger_page
 from agv2.app.challenger_report import ChallengerReport, contest
 from agv2.app.fold_tapes import policy_tapes, traded_rows, unseen_tapes
 from agv2.app.policy_fitting import fit_policy
-from agv2.app.policy_report import PolicySpan
+from agv2.app.policy_report import held_out_spans
 from agv2.app.policy_sizing import fold_edge, sized
 from agv2.app.policy_training.rewards_shown import ShownRewards
 from agv2.app.progress import RunProgress, StageWork, waiting
@@ -134,7 +134,7 @@ def _carried_out(
     store.add_seconds(progress.seconds)
     with progress.stage(_PAGE):
         report = ChallengerReport(
-            spans=tuple(_spans(plan)),
+            spans=held_out_spans(plan.run.markets, plan.folds),
             known_until_ns=plan.champion.manifest.known_until_ns,
             champion_digest=plan.champion.digest,
             challenger_digest=ModelBundle.load(out / "bundle").digest,
@@ -208,20 +208,6 @@ def _with_older_bars(plan: ChallengerPlan) -> Any:
         for market, fold in zip(plan.run.markets, plan.folds, strict=True)
     )
     return replace(plan.run, folds=folds)
-
-
-def _spans(plan: ChallengerPlan) -> list[PolicySpan]:
-    found = []
-    for market, fold in zip(plan.run.markets, plan.folds, strict=True):
-        stamps = market.bars.ts_ns
-        first, until, begin, last = (
-            int(stamps[bar]) for bar in (fold.train_lo, fold.train_hi - 1, fold.test_lo, fold.test_hi - 1)
-        )
-        n_train, n_test = fold.train_hi - fold.train_lo, fold.test_hi - fold.test_lo
-        found.append(
-            PolicySpan(market.bars.symbol, market.bars.timeframe.name, n_train, n_test, first, until, begin, last)
-        )
-    return found
 
 
 def _tell(plan: ChallengerPlan, report: ChallengerReport, tracked: TrackedTraining | None, *, register: bool) -> str:

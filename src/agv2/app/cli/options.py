@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -14,6 +14,9 @@ __all__ = [
     "MlflowOption",
     "SetOption",
     "SymbolsOption",
+    "TrainDefectsOption",
+    "TrainProfileOption",
+    "TrainResumeOption",
     "WorkersOption",
     "parse_overrides",
     "spread_values",
@@ -39,6 +42,15 @@ WorkersOption = Annotated[
     typer.Option(
         "--workers", metavar="WHERE", help="local[:N] processes, or ray://HOST:PORT; same results. Default: this one."
     ),
+]
+TrainProfileOption = Annotated[
+    Literal["quick", "standard", "thorough"], typer.Option("--profile", help="How long to train.")
+]
+TrainResumeOption = Annotated[
+    bool, typer.Option("--resume", help="Go on where the same command was stopped in the same directory.")
+]
+TrainDefectsOption = Annotated[
+    bool, typer.Option("--accept-defects", help="Train on bars with errors; every result says so.")
 ]
 
 

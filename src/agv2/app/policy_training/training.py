@@ -18,7 +18,7 @@ from agv2.app.encoder_store import plain_name
 from agv2.app.fold_tapes import policy_tapes, traded_rows, unseen_tapes
 from agv2.app.fold_training import FoldEncoder
 from agv2.app.policy_page.page import policy_page
-from agv2.app.policy_report import MeasuredBooks, PolicyReport, PolicySpan, TrainedSeed
+from agv2.app.policy_report import MeasuredBooks, PolicyReport, TrainedSeed, held_out_spans
 from agv2.app.policy_sizing import fold_edge, sized
 from agv2.app.policy_training.one_policy import FOLD, KeptPolicy, policy_label, trained_policy
 from agv2.app.policy_training.plan import PolicyPlan, PolicyRequest, make_policy_plan
@@ -138,7 +138,7 @@ def _trained_and_tested(plan: PolicyPlan, out: Path, store: RunStore, progress: 
         write_bundle(plan.run, out / "bundle", encoder, together, trained_on, edge, live_reference(plan.run))
     store.add_seconds(progress.seconds)
     return PolicyReport(
-        spans=tuple(_spans(plan)),
+        spans=held_out_spans(plan.run.markets, plan.folds),
         profile=plan.run.profile_name,
         algorithm=plan.run.settings.rl_policy.algorithm,
         encoder="" if plan.stored is None else plan.stored.directory.name,
@@ -183,16 +183,3 @@ def _tested(
     each = [traded(number, one.network) for number, one in enumerate(kept)]
     ensemble = traded(len(kept), together)
     return each, ensemble, {name: measured(baseline_rows(name, plan.run)) for name in BASELINES}
-
-
-def _spans(plan: PolicyPlan) -> list[PolicySpan]:
-    found = []
-    for market, fold in zip(plan.run.markets, plan.folds, strict=True):
-        stamps = market.bars.ts_ns
-        ends = (fold.train_lo, fold.train_hi - 1, fold.test_lo, fold.test_hi - 1)
-        first, until, begin, last = (int(stamps[bar]) for bar in ends)
-        n_train, n_test = fold.train_hi - fold.train_lo, fold.test_hi - fold.test_lo
-        found.append(
-            PolicySpan(market.bars.symbol, market.bars.timeframe.name, n_train, n_test, first, until, begin, last)
-        )
-    return found

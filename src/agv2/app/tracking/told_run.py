@@ -48,15 +48,8 @@ def told_run(
     if work.run_id is not None:
         (out / _MARK).parent.mkdir(parents=True, exist_ok=True)
         write_atomically(out / _MARK, json.dumps({"run_id": work.run_id}))
-    ending = "FAILED"
-    try:
+    with work.lasting():
         yield work
-        ending = "FINISHED"
-    except KeyboardInterrupt:
-        ending = "KILLED"
-        raise
-    finally:
-        work.end(ending)
 
 
 def tell_run(work: TrackedWork, out: Path) -> str | None:

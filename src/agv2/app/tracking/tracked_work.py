@@ -1,6 +1,7 @@
 """One piece of work as a run of MLflow: told while it goes, closed as it ends, and never in the work's way."""
 
-from collections.abc import Callable, Mapping
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -99,6 +100,19 @@ class TrackedWork:
         """Close the run: `FINISHED`, `FAILED` or `KILLED`."""
         if (run_id := self.run_id) is not None:
             self.carefully(lambda: self.tracker.client.set_terminated(run_id, status=status))
+
+    @contextlib.contextmanager
+    def lasting(self) -> Iterator[None]:
+        """Close the run as the block ends, by whatever it ends."""
+        ending = "FAILED"
+        try:
+            yield
+            ending = "FINISHED"
+        except KeyboardInterrupt:
+            ending = "KILLED"
+            raise
+        finally:
+            self.end(ending)
 
     def carefully(self, work: Callable[[], ResultT]) -> ResultT | None:
         """What the server answers; None, and silence from then on, where it fails."""

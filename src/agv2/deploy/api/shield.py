@@ -17,7 +17,7 @@ from agv2.deploy.api.access import OPEN_PATHS, Access, Refusal
 from agv2.deploy.metrics import ServiceMetrics
 from agv2.deploy.settings import DeploySettings
 from agv2.utils.logging_config import correlation
-from agv2.utils.tracing import NO_BLOCK, Place, Span, SpanKind, continuing, here, span
+from agv2.utils.tracing import NO_BLOCK, Place, Span, SpanKind, continuing, span, traceparent
 
 __all__ = ["Shield", "problem_body"]
 
@@ -152,8 +152,8 @@ class _Answer:
             if self._has_tls:
                 headers.setdefault("Strict-Transport-Security", "max-age=31536000")
             headers["X-Request-ID"] = self._request_id
-            if (place := here()) is not None:
-                headers["traceparent"] = str(place)
+            if place := traceparent():
+                headers["traceparent"] = place
         await self._send(message)
 
     async def refuse(self, refusal: Refusal) -> None:

@@ -2,11 +2,20 @@
 
 import json
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
-from agv2.app.cli.options import ConfigOption, MlflowOption, SetOption, SymbolsOption, parse_overrides
+from agv2.app.cli.options import (
+    ConfigOption,
+    MlflowOption,
+    SetOption,
+    SymbolsOption,
+    TrainDefectsOption,
+    TrainProfileOption,
+    TrainResumeOption,
+    parse_overrides,
+)
 
 __all__ = ["challenger"]
 
@@ -19,19 +28,13 @@ def challenger(
     ],
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="New or empty directory for the challenger.")],
     symbol: SymbolsOption = None,
-    profile: Annotated[
-        Literal["quick", "standard", "thorough"], typer.Option("--profile", help="How long to train.")
-    ] = "quick",
+    profile: TrainProfileOption = "quick",
     seed: Annotated[int, typer.Option("--seed", min=0, help="The same seed gives the same challenger.")] = 7,
     holdout: Annotated[
         float, typer.Option("--holdout", metavar="SHARE", help="The last part of the newer bars, which only compares.")
     ] = 0.4,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on where the same command was stopped in the same directory.")
-    ] = False,
-    accept_defects: Annotated[
-        bool, typer.Option("--accept-defects", help="Train on bars with errors; every result says so.")
-    ] = False,
+    resume: TrainResumeOption = False,
+    accept_defects: TrainDefectsOption = False,
     mlflow: MlflowOption = False,
     config: ConfigOption = None,
     overrides: SetOption = None,
@@ -48,7 +51,8 @@ def challenger(
     settings = parse_overrides(config, overrides)
     from agv2.app.challenger.plan import ChallengerRequest
     from agv2.app.challenger.training import train_challenger
-    from agv2.app.cli.train.challenger_table import print_challenger
+    from agv2.app.challenger_page.page import measure_rows
+    from agv2.app.cli.train.held_out_table import print_held_out
 
     outcome = train_challenger(
         ChallengerRequest(
@@ -69,7 +73,8 @@ def challenger(
     if as_json:
         typer.echo(json.dumps(outcome.report.document(), indent=1, allow_nan=False))
         return
-    print_challenger(outcome.report)
+    rows = ((name, cells, "") for name, cells in measure_rows(outcome.report))
+    print_held_out(rows, outcome.report.contest.words)
     typer.echo(f"page: {outcome.out / 'challenger.html'}")
     typer.echo(f"bundle: {outcome.out / 'bundle'}")
     if outcome.registered:

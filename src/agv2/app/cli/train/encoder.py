@@ -6,7 +6,15 @@ from typing import Annotated, Literal
 
 import typer
 
-from agv2.app.cli.options import ConfigOption, MlflowOption, SetOption, SymbolsOption, parse_overrides
+from agv2.app.cli.options import (
+    ConfigOption,
+    MlflowOption,
+    SetOption,
+    SymbolsOption,
+    TrainDefectsOption,
+    TrainResumeOption,
+    parse_overrides,
+)
 
 __all__ = ["encoder"]
 
@@ -36,15 +44,11 @@ def encoder(
         Path | None,
         typer.Option("--out", metavar="DIR", help="New or empty directory; else one in the project home."),
     ] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on where the same command was stopped in the same directory.")
-    ] = False,
+    resume: TrainResumeOption = False,
     ablate: Annotated[
         bool, typer.Option("--ablate", help="Also train without each head in turn: six times the training.")
     ] = False,
-    accept_defects: Annotated[
-        bool, typer.Option("--accept-defects", help="Train on bars with errors; every result says so.")
-    ] = False,
+    accept_defects: TrainDefectsOption = False,
     mlflow: MlflowOption = False,
     config: ConfigOption = None,
     overrides: SetOption = None,

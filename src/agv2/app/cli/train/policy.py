@@ -2,11 +2,20 @@
 
 import json
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
-from agv2.app.cli.options import ConfigOption, MlflowOption, SetOption, SymbolsOption, parse_overrides
+from agv2.app.cli.options import (
+    ConfigOption,
+    MlflowOption,
+    SetOption,
+    SymbolsOption,
+    TrainDefectsOption,
+    TrainProfileOption,
+    TrainResumeOption,
+    parse_overrides,
+)
 
 __all__ = ["policy"]
 
@@ -22,9 +31,7 @@ def policy(
             "--encoder", metavar="NAME|DIR", help="An encoder that `agv2 train encoder` kept; else one is trained."
         ),
     ] = "",
-    profile: Annotated[
-        Literal["quick", "standard", "thorough"], typer.Option("--profile", help="How long to train.")
-    ] = "quick",
+    profile: TrainProfileOption = "quick",
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of the first policy; the others count up.")] = 7,
     seeds: Annotated[
         int | None, typer.Option("--seeds", metavar="N", min=1, max=25, help="Policies to train; else three.")
@@ -36,12 +43,8 @@ def policy(
         Path | None,
         typer.Option("--out", metavar="DIR", help="New or empty directory; else one in the project home."),
     ] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on where the same command was stopped in the same directory.")
-    ] = False,
-    accept_defects: Annotated[
-        bool, typer.Option("--accept-defects", help="Train on bars with errors; every result says so.")
-    ] = False,
+    resume: TrainResumeOption = False,
+    accept_defects: TrainDefectsOption = False,
     mlflow: MlflowOption = False,
     config: ConfigOption = None,
     overrides: SetOption = None,
@@ -52,7 +55,8 @@ def policy(
     Example: agv2 train policy --bars bars/XAUUSD_1h.parquet
     """
     settings = parse_overrides(config, overrides)
-    from agv2.app.cli.train.policy_table import print_policies
+    from agv2.app.cli.train.held_out_table import print_held_out
+    from agv2.app.policy_page.page import headline, measured_rows
     from agv2.app.policy_training.plan import PolicyRequest
     from agv2.app.policy_training.training import train_policies
 
@@ -76,5 +80,6 @@ def policy(
     if as_json:
         typer.echo(json.dumps(outcome.report.document(), indent=1, allow_nan=False))
     else:
-        print_policies(outcome.report)
+        rows = ((row.name, row.cells, "bold" if row.is_ensemble else "") for row in measured_rows(outcome.report))
+        print_held_out(rows, headline(outcome.report))
         typer.echo(f"policies: {outcome.out / 'policies.html'}")
